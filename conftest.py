@@ -1,0 +1,34 @@
+"""Run the Python blocks of every Markdown page, each page in an empty folder of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil.parsers.rest import DocTestParser
+
+
+def _enter_folder(namespace: dict[str, Any]) -> None:
+    namespace["_before"] = Path.cwd()
+    namespace["_folder"] = tempfile.TemporaryDirectory(prefix="infra-docs-")
+    os.chdir(namespace["_folder"].name)
+
+
+def _leave_folder(namespace: dict[str, Any]) -> None:
+    os.chdir(namespace["_before"])
+    namespace["_folder"].cleanup()
+
+
+pytest_collect_file = (
+    Sybil(
+        parsers=[PythonCodeBlockParser(), SkipParser()],
+        patterns=["*.md"],
+        setup=_enter_folder,
+        teardown=_leave_folder,
+    )
+    + Sybil(parsers=[DocTestParser()], patterns=["src/*/__init__.py", "**/src/*/__init__.py"])
+).pytest()
