@@ -1,0 +1,1 @@
+"""What the exchange is about: values and rules, without I/O."""

@@ -1,0 +1,1 @@
+"""From the files that others publish to results that can be submitted."""

@@ -1,0 +1,1 @@
+"""The repositories, over infra-db: the same code on SQLite and on the servers."""

@@ -1,0 +1,1 @@
+"""What the exchange does: one class a concern, given its repositories, free of web and SQL."""

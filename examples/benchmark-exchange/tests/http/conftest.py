@@ -1,0 +1,50 @@
+"""A server of one's own that has the real table, and a client that asks it over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from benchmark_exchange import Resources, Settings, open_resources
+from benchmark_exchange.resources import admin_token
+from benchmark_exchange.server import running
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Path:
+    """A data folder into which the real table was imported; copy it, do not write into it."""
+    folder = tmp_path_factory.mktemp("imported") / "data"
+
+    async def work() -> None:
+        async with open_resources(Settings(data=folder)) as resources:
+            await resources.imports.run(table)
+
+    asyncio.run(work())
+    return folder
+
+
+@pytest.fixture
+async def resources(settings: Settings, imported: Path) -> AsyncIterator[Resources]:
+    """The services over a database that holds the real table."""
+    shutil.copytree(imported, settings.data)
+    async with open_resources(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(resources: Resources) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a running exchange, without credentials."""
+    async with running(resources) as url, httpx2.AsyncClient(base_url=url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def signed(resources: Resources) -> dict[str, str]:
+    """The administrator's headers, with a key for one submission."""
+    token = admin_token(resources.settings).reveal()
+    return {"Authorization": f"Bearer {token}", "Idempotency-Key": "key-1"}
