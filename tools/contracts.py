@@ -58,7 +58,9 @@ def _root(module: str) -> str:
 
 
 def _is_private(module: str) -> bool:
-    return any(part.startswith("_") and part != "__main__" for part in module.split("."))
+    """Whether a module of ours is not for others; `__future__` and the like are for all."""
+    parts = module.split(".")
+    return any(part.startswith("_") and not part.startswith("__") for part in parts[1:])
 
 
 def _inside(module: str, packages: Iterable[str]) -> bool:
