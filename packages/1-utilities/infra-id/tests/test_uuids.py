@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -18,11 +19,15 @@ from hypothesis import strategies as st
 from infra_id import (
     BadIdOption,
     ClockRollbackError,
+    InvalidId,
     SequenceExhausted,
     TimestampOverflow,
     Uuid7Generator,
+    uuid4,
     uuid7,
+    uuid7_at,
     uuid7_batch,
+    uuid7_from_parts,
     uuid7_str,
 )
 
@@ -273,3 +278,50 @@ def test_parent_and_child_of_a_fork_never_give_the_same_id():
     ours = made.batch(100)
     assert set() == set(ours) & set(theirs)
     assert sorted(theirs) == theirs
+
+
+def test_a_uuid4_is_random_and_of_its_version():
+    made = [uuid4() for _ in range(1000)]
+    assert 1000 == len(set(made))
+    assert {(4, uuid.RFC_4122)} == {(value.version, value.variant) for value in made}
+
+
+def test_parts_make_the_example_of_the_rfc():
+    random10 = (0xCC3 << 62 | 0x18C4DC0C0C07398F).to_bytes(10)
+    made = uuid7_from_parts(1645557742000, random10)
+    assert "017f22e2-79b0-7cc3-98c4-dc0c0c07398f" == made
+
+
+@pytest.mark.parametrize(
+    ("ms", "random10", "error"),
+    [(-1, b"x" * 10, TimestampOverflow), (2**48, b"x" * 10, TimestampOverflow)]
+    + [(0, b"x" * length, InvalidId) for length in (0, 9, 11)],
+)
+def test_parts_that_do_not_fit_are_refused(ms: int, random10: bytes, error: type[Exception]):
+    with pytest.raises(error):
+        uuid7_from_parts(ms, random10)
+
+
+def test_bounds_hold_every_uuid7_of_their_millisecond():
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
+    low, high = uuid7_at(moment), uuid7_at(moment, fill="max")
+    made = Uuid7Generator(clock=moment.timestamp)
+    assert all(low <= made.next() <= high for _ in range(100))
+    assert high < uuid7_at(moment + timedelta(milliseconds=1))
+    assert {7} == {low.version, high.version}
+
+
+@pytest.mark.parametrize("moment", [datetime(2026, 1, 1), "2026-01-01", None])
+def test_a_moment_is_an_aware_datetime(moment: Any):
+    with pytest.raises(BadIdOption, match="time zone"):
+        uuid7_at(moment)
+
+
+def test_a_moment_before_1970_is_refused():
+    with pytest.raises(TimestampOverflow):
+        uuid7_at(datetime(1969, 12, 31, tzinfo=UTC))
+
+
+def test_another_fill_is_refused():
+    with pytest.raises(BadIdOption, match="min or max"):
+        uuid7_at(datetime(2026, 1, 1, tzinfo=UTC), fill="middle")  # type: ignore[arg-type]  # the test

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
+import struct
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, NoReturn
 
 from infra_id.errors import (
     BadIdOption,
@@ -21,10 +22,20 @@ if TYPE_CHECKING:
 
     from infra_id.policy import OnOverflow, OnRollback
 
-__all__ = ["MAX_BATCH", "TimeCounter", "check_batch"]
+__all__ = [
+    "MAX_BATCH",
+    "MAX_MS",
+    "TimeCounter",
+    "check_batch",
+    "read_clock",
+    "refuse_time",
+    "rolled_back",
+]
 
 MAX_MS = (1 << 48) - 1
 MAX_BATCH = 1_000_000
+END = (MAX_MS + 1) / 1000  # seconds: the first moment that does not fit
+_STEPS = 256
 
 
 def check_batch(n: int) -> None:
@@ -34,13 +45,37 @@ def check_batch(n: int) -> None:
         raise BadIdOption(msg)
 
 
+def read_clock(clock: Callable[[], float]) -> int:
+    """Return whole Unix milliseconds; ClockRollbackError or TimestampOverflow for no such time."""
+    seconds = clock()
+    return int(seconds * 1000) if 0 <= seconds < END else refuse_time(seconds)
+
+
+def refuse_time(seconds: float) -> NoReturn:
+    """Raise what `read_clock` does for a time that no id can hold."""
+    if seconds >= END:
+        msg = f"the clock says {seconds:.0f} s, beyond the 48 bits of milliseconds of an id"
+        raise TimestampOverflow(msg)
+    msg = f"the clock says {seconds}: no time since 1970"
+    raise ClockRollbackError(msg)
+
+
+def rolled_back(drift_ms: int, max_drift_ms: int, on_rollback: str) -> ClockRollbackError:
+    """Return the error for a clock that is further behind the last id than the policy allows."""
+    msg = (
+        f"the clock is {drift_ms} ms behind the last id (allowed: {max_drift_ms} ms, "
+        f"on_rollback={on_rollback!r}): wait, or repair the clock"
+    )
+    return ClockRollbackError(msg, drift_ms=drift_ms, retry_after=drift_ms / 1000)
+
+
 class TimeCounter:
     """
-    Strictly increasing pairs of (Unix milliseconds, counter of *bits* bits), for all threads.
+    Strictly increasing pairs of (Unix milliseconds, counter of *bits* bits).
 
     In a new millisecond the counter is random with its top bit 0; within one it grows by 1 plus a
     random 32-bit number, so order holds and a neighbour cannot be guessed. Nothing is emitted
-    twice or out of order, whatever the clock does.
+    twice or out of order, whatever the clock does. `step` is for one thread, `next` for all.
     """
 
     def __init__(
@@ -65,64 +100,74 @@ class TimeCounter:
         self._max_drift_ms = max_drift_ms
         self._last_ms = -1
         self._counter = 0
+        self._steps: list[int] = []
         self._lock = threading.Lock()
         _alive.add(self)
 
     def next(self) -> tuple[int, int]:
         """Return the next pair."""
         with self._lock:
-            return self._next()
+            return self.step()
 
     def batch(self, n: int) -> list[tuple[int, int]]:
         """Return the next *n* pairs, which no other thread's fall between."""
         check_batch(n)
         with self._lock:
-            return [self._next() for _ in range(n)]
+            ms, first = self.step()
+            # One look at the clock for all: they are of one millisecond as long as it lasts.
+            drawn = struct.iter_unpack("<I", self._entropy(4 * (n - 1)))
+            counters = list(accumulate((1 + step for (step,) in drawn), initial=first))
+            if counters[-1] < self._limit:
+                self._counter = counters[-1]
+                return [(ms, counter) for counter in counters]
+            return [(ms, first), *(self.step() for _ in range(n - 1))]
 
-    def _next(self) -> tuple[int, int]:
-        now = self._now()
+    def step(self) -> tuple[int, int]:
+        """Return the next pair, to the one thread that uses the object."""
+        seconds = self._clock()
+        now = int(seconds * 1000) if 0 <= seconds < END else refuse_time(seconds)
+        if now == self._last_ms and self._steps:
+            grown = self._counter + self._steps.pop()
+            if grown < self._limit:
+                self._counter = grown
+                return now, grown
+        return self._advance(now)
+
+    def _advance(self, now: int) -> tuple[int, int]:
+        """Do what is not the common case of a further id in the same millisecond."""
         if now < self._last_ms:
-            now = self._rolled_back(now)
+            now = self._behind(now)
         if now > self._last_ms:
             self._enter(now)
         else:
             self._grow(now)
         return self._last_ms, self._counter
 
-    def _now(self) -> int:
-        seconds = self._clock()
-        if math.isnan(seconds) or seconds < 0:
-            msg = f"the clock says {seconds}: no time since 1970"
-            raise ClockRollbackError(msg)
-        if seconds * 1000 > MAX_MS:
-            msg = f"the clock says {seconds:.0f} s, beyond the 48 bits of milliseconds of an id"
-            raise TimestampOverflow(msg)
-        return int(seconds * 1000)
-
-    def _rolled_back(self, now: int) -> int:
+    def _behind(self, now: int) -> int:
         """Apply the policy for a clock behind the last id; return the time to go on with."""
         drift = self._last_ms - now
         if drift > self._max_drift_ms or self._on_rollback == "error":
-            msg = (
-                f"the clock is {drift} ms behind the last id (allowed: {self._max_drift_ms} ms, "
-                f"on_rollback={self._on_rollback!r}): wait, or repair the clock"
-            )
-            raise ClockRollbackError(msg, drift_ms=drift, retry_after=drift / 1000)
-        if self._on_rollback == "wait":
-            return self._wait_past(self._last_ms)
-        return now
+            raise rolled_back(drift, self._max_drift_ms, self._on_rollback)
+        return self._wait_past(self._last_ms) if self._on_rollback == "wait" else now
 
     def _wait_past(self, ms: int) -> int:
-        while (now := self._now()) <= ms:
+        while (now := read_clock(self._clock)) <= ms:
             self._sleep((ms + 1 - now) / 1000)
         return now
 
     def _enter(self, ms: int) -> None:
+        if ms > MAX_MS:
+            msg = "the last millisecond that 48 bits can hold is used up"
+            raise TimestampOverflow(msg)
         self._counter = int.from_bytes(self._entropy(self._seed_bytes)) % (self._limit >> 1)
         self._last_ms = ms
 
     def _grow(self, now: int) -> None:
-        grown = self._counter + 1 + int.from_bytes(self._entropy(4))
+        if not self._steps:
+            # Each step is 1 plus 32 random bits; drawing them one by one would cost a system call.
+            drawn = struct.iter_unpack("<I", self._entropy(4 * _STEPS))
+            self._steps = [1 + step for (step,) in drawn]
+        grown = self._counter + self._steps.pop()
         if grown < self._limit:
             self._counter = grown
         elif self._on_overflow == "error":
@@ -136,9 +181,9 @@ class TimeCounter:
     def after_fork_in_child(self) -> None:
         """Part from the parent's sequence: a leap it cannot reach, and a lock nobody holds."""
         self._lock = threading.Lock()
+        self._steps = []
         if self._last_ms >= 0:
-            leap = int.from_bytes(self._entropy(8)) | 1 << 63
-            self._counter += leap
+            self._counter += int.from_bytes(os.urandom(8)) | 1 << 63
             if self._counter >= self._limit:
                 self._enter(self._last_ms + 1)
 

@@ -5,6 +5,8 @@ What infra-id raises.
     ├── InvalidId             id.invalid              a text that is not such an id
     ├── BadIdOption           id.bad_option           an argument of a generator or a typed id
     └── TimestampOverflow     id.timestamp_overflow   a time that 48 bits cannot hold
+    ConfigError
+    └── NodeNotConfigured     id.node_not_configured  nobody says which node this process is
     UnavailableError
     ├── ClockRollbackError    id.clock_rollback       the clock went back further than allowed
     └── SequenceExhausted     id.sequence_exhausted   no id is left in this millisecond
@@ -12,12 +14,13 @@ What infra-id raises.
 
 from __future__ import annotations
 
-from infra_errors import UnavailableError, ValidationError
+from infra_errors import ConfigError, UnavailableError, ValidationError
 
 __all__ = [
     "BadIdOption",
     "ClockRollbackError",
     "InvalidId",
+    "NodeNotConfigured",
     "SequenceExhausted",
     "TimestampOverflow",
 ]
@@ -39,6 +42,12 @@ class TimestampOverflow(ValidationError):
     """A time lies outside what the id's 48 bits of milliseconds can hold (the year 10889)."""
 
     code = "id.timestamp_overflow"
+
+
+class NodeNotConfigured(ConfigError):
+    """Neither the environment nor the host's name says which node this process is."""
+
+    code = "id.node_not_configured"
 
 
 class ClockRollbackError(UnavailableError):

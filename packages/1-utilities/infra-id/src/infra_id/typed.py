@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from infra_id.uuids import Uuid7Generator
 
-__all__ = ["TypedId", "typeid"]
+__all__ = ["TypedId", "is_prefix", "typeid"]
 
 _PREFIX = re.compile(r"(?:[a-z](?:[a-z_]{0,61}[a-z])?)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,8 +135,13 @@ class TypedId:
 _owners: dict[tuple[str, str], str] = {}
 
 
+def is_prefix(text: str) -> bool:
+    """Return whether a text is a TypeID's prefix: empty, or a-z with underscores inside."""
+    return _PREFIX.fullmatch(text) is not None
+
+
 def _check_prefix(prefix: str) -> None:
-    if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
+    if not isinstance(prefix, str) or not is_prefix(prefix):
         msg = f"{_shown(prefix)} is no prefix: up to 63 of a-z, with underscores only inside"
         raise BadIdOption(msg)
 
