@@ -3,8 +3,8 @@
 Set up the workspace and run one of its jobs.
 
     python3 dev.py demo               # the reference service ranks a real leaderboard
-    python3 dev.py test               # every test
-    python3 dev.py check              # lint, imports, types, then every test: what CI runs
+    python3 dev.py test               # every check and every test: what CI runs
+    python3 dev.py test packages -x   # some tests: the arguments are pytest's
     python3 dev.py nox -l             # every other job
 
 Needs Python >= 3.11 with its pip, nothing else: uv is installed into .venv, and .venv is made
@@ -22,12 +22,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 UV = "uv==0.13.8"
 
-JOBS = {
-    "demo": ("nox", "-s", "demo"),
-    "test": ("nox", "-s", "tests"),
-    "check": ("nox",),
-    "nox": ("nox",),
-}
+JOBS = ("demo", "test", "nox")
 
 
 def run(*command: str) -> int:
@@ -49,9 +44,18 @@ def set_up() -> int:
     return run("uv", "sync", "--quiet", "--frozen", "--inexact", "--all-packages", "--all-extras")
 
 
+def command(job: str, *args: str) -> tuple[str, ...]:
+    """Return what runs a job: a session of the noxfile, given the arguments."""
+    if job == "nox":
+        return ("nox", *args)
+    if job == "demo":
+        return ("nox", "-s", "demo", "--", *args)
+    return ("nox", "-s", "tests", "--", *args) if args else ("nox",)
+
+
 def main(job: str, *args: str) -> int:
     """Set up, then run the job; its exit code is ours."""
-    return set_up() or run(*JOBS[job], *(("--", *args) if args and job != "nox" else args))
+    return set_up() or run(*command(job, *args))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import nox
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "imports", "types", "tests", "alone"]
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "imports", "types", "tests", "alone", "pyodide"]
 
 ROOT = Path(__file__).parent
 PACKAGES = {
@@ -154,6 +155,12 @@ def conformance_dir() -> Path:
     """Where vectors that others wrote are, if they are on this machine."""
     default = ROOT.parent / "shared" / "conformance"
     return Path(os.environ.get("INFRA_CONFORMANCE_DIR", default)).resolve()
+
+
+@nox.session(requires=["wheels"])
+def pyodide(session: nox.Session) -> None:
+    """The small packages' own tests in CPython compiled to WebAssembly, under node."""
+    session.run("python", "-m", "tools.pyodide", *session.posargs)
 
 
 @nox.session

@@ -46,6 +46,7 @@ def test_a_batch_is_exact_and_unique(engine: str):
     assert sorted(made) == made
 
 
+@pytest.mark.threads
 def test_a_threads_texts_increase_and_threads_never_meet(engine: str):
     collected: list[list[str]] = [[] for _ in range(8)]
 
@@ -64,6 +65,7 @@ def test_a_threads_texts_increase_and_threads_never_meet(engine: str):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 @pytest.mark.parametrize("make", [uuid4_str, uuid7_str])
+@pytest.mark.fork
 def test_a_child_forked_in_the_middle_of_a_pool_gives_others(engine: str, make: Any):
     make()
     reading, writing = os.pipe()
@@ -109,6 +111,7 @@ def test_a_backend_that_breaks_a_promise_is_left_alone(
     _native.found = False
 
 
+@pytest.mark.subprocess
 def test_import_loads_neither_python_ulid_nor_uuid_utils():
     code = "import sys, infra_id; print(sorted({'ulid', 'uuid_utils', 'attr'} & set(sys.modules)))"
     result = subprocess.run(

@@ -244,6 +244,7 @@ def test_a_state_that_cannot_be_written_is_told_and_no_id_given(tmp_path: Path):
         made.next()
 
 
+@pytest.mark.threads
 def test_threads_share_one_increasing_sequence():
     made = Snowflake(1)
     collected: list[list[int]] = [[] for _ in range(8)]
@@ -261,6 +262,7 @@ def test_threads_share_one_increasing_sequence():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@pytest.mark.fork
 def test_a_forked_child_has_no_node_of_its_own_and_says_so():
     made = Snowflake(1)
     made.next()

@@ -80,6 +80,7 @@ def test_a_moment_without_time_zone_is_refused():
         ulid_at(datetime(2026, 1, 1))
 
 
+@pytest.mark.threads
 def test_threads_that_share_a_generator_never_get_the_same():
     made = UlidGenerator()
     collected: list[list[str]] = [[] for _ in range(8)]

@@ -232,6 +232,7 @@ def test_whatever_the_clock_does_ids_only_grow(
     assert sorted(set(values)) == values
 
 
+@pytest.mark.threads
 def test_threads_that_share_a_generator_get_one_increasing_sequence():
     made = Uuid7Generator()
     collected: list[list[uuid.UUID]] = [[] for _ in range(8)]
@@ -245,6 +246,7 @@ def test_threads_that_share_a_generator_get_one_increasing_sequence():
     assert all(sorted(values) == values for values in collected)
 
 
+@pytest.mark.threads
 def test_threads_at_module_level_never_meet():
     collected: list[list[uuid.UUID]] = [[] for _ in range(8)]
 
@@ -264,6 +266,7 @@ def _run_threads(work: Callable[[list[uuid.UUID]], None], collected: list[list[u
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@pytest.mark.fork
 def test_parent_and_child_of_a_fork_never_give_the_same_id():
     clock = Clock()
     made = generator(clock, entropy=lambda n: b"\x01" * n)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from typing import TYPE_CHECKING
 
 from infra_id.errors import BadIdOption, NodeNotConfigured
@@ -40,7 +39,11 @@ def node_from_hostname(hostname: str | None = None, *, bits: int = 10) -> int:
     Never a hash of the name, because two of those can be equal. Raises NodeNotConfigured when there
     is no such number, or it is too large.
     """
-    host = socket.gethostname() if hostname is None else hostname
+    if hostname is None:
+        import socket  # only here: most who import this package never ask
+
+        hostname = socket.gethostname()
+    host = hostname
     match = re.fullmatch(r".*?-([0-9]{1,9})", host.partition(".")[0], re.ASCII)
     if match is None:
         msg = f"the host name {host[:64]!r} ends in no number: use node_from_env()"
