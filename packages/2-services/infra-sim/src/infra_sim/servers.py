@@ -1,0 +1,243 @@
+"""
+Real servers for tests, without containers.
+
+A server comes from its environment variable, else from its standard port on this machine, else from
+a binary: then it is private, on a free port of 127.0.0.1, in a folder that goes away with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from infra_sim._recipes import RECIPES, Recipe, free_port, listens, speaks
+from infra_sim.errors import InvalidOption, ServerFailed, ServerMissing, ServerNotOurs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["KINDS", "Server", "find_server", "start_private_server"]
+
+KINDS = tuple(RECIPES)
+"""postgres, mysql (MariaDB), redis, amqp (RabbitMQ), nats (with JetStream)."""
+
+
+class Server(Protocol):
+    """A server of one kind; `url` says how to reach it once it is started."""
+
+    name: str
+    url: str
+
+    async def start(self) -> None:
+        """Start it, and return when it answers; starting one that runs does nothing."""
+
+    async def stop(self) -> None:
+        """Stop it as its operator would, and remove what it stored."""
+
+    async def restart(self) -> None:
+        """Stop it and start it again, at the same URL, over the same data."""
+
+    async def kill(self) -> None:
+        """Kill it and all its processes at once, as a crash would; `restart` brings it back."""
+
+
+def find_server(kind: str, *, env: Mapping[str, str] = os.environ) -> Server:
+    """
+    Return a server of a kind: given, found on its standard port, or private and not yet started.
+
+    Raises InvalidOption for a kind that is not in KINDS, ServerMissing saying what was looked for.
+    """
+    recipe = _recipe(kind)
+    variable = f"INFRA_TEST_{kind.upper()}_URL"
+    if url := env.get(variable):
+        return _GivenServer(kind, url)
+    url = recipe.standard_url
+    if speaks(recipe, recipe.port) and (recipe.lets_in is None or recipe.lets_in(url)):
+        return _GivenServer(kind, url)
+    if missing := recipe.missing():
+        msg = (
+            f"no {kind} server: {variable} is not set, none on port {recipe.port} of this machine "
+            f"lets the tests in, and there is no {missing} to start a private one with"
+        )
+        raise ServerMissing(msg, kind=kind)
+    return _PrivateServer(recipe)
+
+
+async def start_private_server(kind: str) -> Server:
+    """
+    Return a server of the caller's own, started: to be stopped, restarted, killed.
+
+    Raises InvalidOption, ServerMissing when a binary is missing, ServerFailed.
+    """
+    recipe = _recipe(kind)
+    if missing := recipe.missing():
+        msg = f"no private {kind} server: there is no {missing} on PATH"
+        raise ServerMissing(msg, kind=kind)
+    server = _PrivateServer(recipe)
+    await server.start()
+    return server
+
+
+def _recipe(kind: str) -> Recipe:
+    if kind not in RECIPES:
+        msg = f"{kind!r:.64} is no kind of server; kinds are {', '.join(KINDS)}"
+        raise InvalidOption(msg)
+    return RECIPES[kind]
+
+
+class _GivenServer:
+    """A server that somebody else runs."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = url
+
+    async def start(self) -> None:
+        """Nothing to do: it runs."""
+
+    async def stop(self) -> None:
+        raise self._refused("stopped")
+
+    async def restart(self) -> None:
+        raise self._refused("restarted")
+
+    async def kill(self) -> None:
+        raise self._refused("killed")
+
+    def _refused(self, what: str) -> ServerNotOurs:
+        msg = (
+            f"this {self.name} server was not started here, so it is not {what}: "
+            "ask for a private one"
+        )
+        return ServerNotOurs(msg, kind=self.name)
+
+
+class _PrivateServer:
+    """A server in a folder of its own; all its processes are one group."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.name = recipe.kind
+        self._recipe = recipe
+        self._port = free_port()
+        self.url = recipe.url.format(port=self._port)
+        self._home: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._start)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._stop)
+
+    async def restart(self) -> None:
+        await asyncio.to_thread(self._end, signal.SIGTERM)
+        await asyncio.to_thread(self._start)
+
+    async def kill(self) -> None:
+        await asyncio.to_thread(self._end, signal.SIGKILL)
+
+    def _start(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        first = self._home is None
+        if self._home is None:
+            self._home = self._make_home()
+        try:
+            if first and self._recipe.prepare:
+                self._run(self._recipe.prepare(self._home), as_account=True)
+            self._launch(self._home)
+            if first and self._recipe.finish:
+                self._run(self._recipe.finish(self._home, self._port))
+        except BaseException:
+            self._stop()
+            raise
+
+    def _make_home(self) -> Path:
+        home = Path(tempfile.mkdtemp(prefix=f"infra-{self.name}-"))
+        if account := self._account():
+            os.chown(home, account.pw_uid, account.pw_gid)
+        return home
+
+    def _account(self) -> pwd.struct_passwd | None:
+        """Return whom to run as: nobody special, unless we are root and the server refuses root."""
+        if os.geteuid() != 0 or self._recipe.account is None:
+            return None
+        try:
+            return pwd.getpwnam(self._recipe.account)
+        except KeyError:
+            return pwd.getpwnam("nobody")
+
+    def _options(self, *, as_account: bool) -> dict[str, Any]:
+        assert self._home is not None
+        environment = os.environ | {"HOME": str(self._home)}
+        if self._recipe.environment:
+            environment |= self._recipe.environment(self._home, self._port)
+        options: dict[str, Any] = {"cwd": self._home, "env": environment}
+        if as_account and (account := self._account()):
+            options |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        return options
+
+    def _run(self, command: list[str], *, as_account: bool = False) -> None:
+        result = subprocess.run(  # noqa: S603 -- our own command
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=self._recipe.timeout,
+            check=False,
+            **self._options(as_account=as_account),
+        )
+        if result.returncode:
+            raise self._failed(f"{Path(command[0]).name} failed", result.stdout)
+
+    def _launch(self, home: Path) -> None:
+        with (home / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own command
+                self._recipe.command(home, self._port),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C in the terminal is the test run's, not theirs
+                **self._options(as_account=True),
+            )
+        until = time.monotonic() + self._recipe.timeout
+        while not speaks(self._recipe, self._port):
+            if self._process.poll() is not None or time.monotonic() > until:
+                what = "ended" if self._process.poll() is not None else "does not answer"
+                raise self._failed(f"the server {what}", (home / "server.log").read_bytes())
+            time.sleep(0.02)
+
+    def _end(self, sign: signal.Signals) -> None:
+        """End all its processes with a signal, and whatever is left after ten seconds with -9."""
+        process = self._process
+        if process is None:
+            return
+        for attempt in (sign, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, attempt)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+        self._process = None
+        # The first process is gone; the others of its group may take a moment longer.
+        until = time.monotonic() + 10
+        while listens(self._port) and time.monotonic() < until:
+            time.sleep(0.01)
+
+    def _stop(self) -> None:
+        self._end(signal.SIGTERM)
+        if self._home is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
+            self._home = None
+
+    def _failed(self, what: str, log: bytes) -> ServerFailed:
+        tail = log.decode(errors="replace")[-1500:]
+        return ServerFailed(f"private {self.name}: {what}:\n{tail}", kind=self.name)
