@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import attrs
 
-from infra_config import Range, Seconds, setting
+from infra_config import Length, Range, Seconds, setting
 from infra_errors import Secret, SecretUrl
 
 __all__ = ["Settings"]
@@ -27,7 +27,7 @@ class Settings:
     database_min_connections: Annotated[int, Range(1, 1000)] = setting(
         5, env="DATABASE_MIN_CONNECTIONS", help="connections kept open"
     )
-    admin_token: Secret[str] | None = setting(
+    admin_token: Annotated[Secret[str], Length(32)] | None = setting(
         None, help="bearer token of the administrator, at least 32 characters; made when unset"
     )
     public_url: str = setting("http://127.0.0.1:8000", help="how others reach the service")

@@ -116,6 +116,11 @@ def start(data: Path) -> tuple[subprocess.Popen[str], str]:
     return process, line.split()[-1]
 
 
+def end(process: subprocess.Popen[str]) -> int:
+    with process:
+        return process.wait(15)
+
+
 @pytest.mark.slow
 async def test_a_server_killed_under_load_keeps_every_answer_it_gave(table: Path, tmp_path: Path):
     data = tmp_path / "data"
@@ -141,10 +146,10 @@ async def test_a_server_killed_under_load_keeps_every_answer_it_gave(table: Path
             process.send_signal(signal.SIGKILL)
         await asyncio.gather(*load)
         if kills < 3:
-            process.wait()
+            end(process)
             process, url = start(data)
     process.send_signal(signal.SIGTERM)
-    assert 0 == process.wait(15)
+    assert 0 == end(process)
     assert set() == pending
     async with open_resources(Settings(data=data)) as resources:
         rows = await resources.db.fetch_all(
