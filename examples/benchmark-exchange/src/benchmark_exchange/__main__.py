@@ -15,12 +15,12 @@ from typing import Any
 import attrs
 
 from benchmark_exchange import demo
-from benchmark_exchange.resources import MIGRATIONS, admin_token, open_resources
+from benchmark_exchange.resources import MIGRATIONS, Resources, admin_token, open_resources
 from benchmark_exchange.server import address, listen, serve
 from benchmark_exchange.settings import Settings
 from infra_config import EnvSource, FileSource, load
-from infra_db import DatabaseUnavailable
-from infra_db.migrations import current, downgrade, migrate
+from infra_db import Base, DatabaseUnavailable
+from infra_db.migrations import check, current, downgrade, migrate
 from infra_errors import ConfigError, InfraError
 
 _EXAMPLES = """\
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("--benchmark", metavar="SLUG", help="an existing benchmark to import into")
     three.add_argument("--json", action="store_true", help="print the report as JSON")
     four = commands.add_parser("migrate", help="bring the tables to a revision")
-    four.add_argument("what", nargs="?", choices=["up", "down", "current"], default="up")
+    four.add_argument("what", nargs="?", choices=["up", "down", "current", "check"], default="up")
     four.add_argument("--yes", action="store_true", help="really go down, which drops data")
     four.add_argument("--json", action="store_true", help="print the revisions as JSON")
     return parser
@@ -134,9 +134,22 @@ async def _migrate(args: argparse.Namespace) -> int:
             await migrate(resources.db, directory=MIGRATIONS)
         elif args.what == "down":
             await downgrade(resources.db, "-1", directory=MIGRATIONS, confirm=True)
+        if args.what == "check":
+            return await _check_schema(resources, as_json=args.json)
         revisions = await current(resources.db, directory=MIGRATIONS)
     print(json.dumps(revisions) if args.json else ", ".join(revisions) or "no tables yet")
     return 0
+
+
+async def _check_schema(resources: Resources, *, as_json: bool) -> int:
+    """Say where the database differs from the tables of this version; 1 when it does."""
+    found = await check(resources.db, Base.metadata, directory=MIGRATIONS)
+    if as_json:
+        print(json.dumps([attrs.asdict(difference) for difference in found]))
+    else:
+        lines = [f"{one.kind} {one.table or ''}: {one.detail}" for one in found]
+        print("\n".join(lines) or "the tables are as they should be")
+    return 1 if found else 0
 
 
 def _settings() -> Settings:

@@ -117,7 +117,9 @@ def test_a_weak_admin_token_is_refused_and_not_shown(tmp_path: Path):
 
 def test_migrations_go_up_and_down_and_down_needs_a_yes(tmp_path: Path):
     assert "no tables yet" == run(tmp_path, "migrate", "current").stdout.strip()
+    assert 1 == run(tmp_path, "migrate", "check").returncode
     assert "0001" == run(tmp_path, "migrate").stdout.strip()
+    assert [] == json.loads(run(tmp_path, "migrate", "check", "--json").stdout)
     assert "say --yes" in only_line(run(tmp_path, "migrate", "down"), 2)
     assert "no tables yet" == run(tmp_path, "migrate", "down", "--yes").stdout.strip()
     assert ["0001"] == json.loads(run(tmp_path, "migrate", "up", "--json").stdout)
