@@ -12,6 +12,7 @@ ABSENT = {
     "threads": "this interpreter starts no threads",
     "fork": "this interpreter does not fork",
     "subprocess": "this interpreter starts no processes",
+    "deep_stack": "the stack of WebAssembly is small",
     "posix_permissions": "the virtual file system has one user",
     "native": "this distribution has no wheel for this interpreter",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import threading
 from collections.abc import Callable
 
@@ -25,7 +24,6 @@ from infra_errors.errors import (
 )
 from infra_errors.status import Status
 
-needs_threads = pytest.mark.skipif(sys.platform == "emscripten", reason="no threads here")
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
 
@@ -195,7 +193,7 @@ def test_the_first_answer_counts(clock: Clock, then: Callable[[Permit], None]) -
     assert OPEN is breaker.state
 
 
-@needs_threads
+@pytest.mark.threads
 def test_the_closed_path_takes_no_lock_unless_a_bucket_turns(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
@@ -399,7 +397,7 @@ def test_two_failures_at_once_open_it_once() -> None:
     assert [OPEN] == told
 
 
-@needs_threads
+@pytest.mark.threads
 def test_failures_of_many_threads_are_all_counted(clock: Clock) -> None:
     breaker = CircuitBreaker(min_calls=400, failure_ratio=1, clock=clock)
     permits = [breaker.allow() for _ in range(399)]
@@ -438,6 +436,12 @@ def test_it_shows_its_name_and_state(breaker: CircuitBreaker) -> None:
         {"open_for": -1},
         {"open_for": 5, "max_open_for": 4},
         {"half_open_calls": 0},
+        {"failure_ratio": "0.5"},
+        {"min_calls": 2.5},
+        {"window": "30"},
+        {"window": float("inf")},
+        {"max_open_for": 0},
+        {"max_open_for": float("nan")},
     ],
     ids=repr,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 
 import pytest
@@ -11,8 +10,6 @@ from hypothesis import strategies as st
 
 from infra_errors.budget import RetryBudget
 from infra_errors.errors import ValidationError
-
-needs_threads = pytest.mark.skipif(sys.platform == "emscripten", reason="no threads here")
 
 
 class Clock:
@@ -98,7 +95,7 @@ def test_it_agrees_with_a_list_of_all_that_happened(
             happened.append((kind, bucket))
 
 
-@needs_threads
+@pytest.mark.threads
 def test_threads_share_one_budget() -> None:
     budget = RetryBudget(min_per_second=10, window=10, clock=Clock())
     allowed: list[bool] = []
@@ -121,6 +118,8 @@ def test_threads_share_one_budget() -> None:
     [
         {"ratio": -0.1},
         {"ratio": float("nan")},
+        {"ratio": "0.2"},
+        {"min_per_second": None},
         {"min_per_second": -1},
         {"window": 0},
         {"window": -1},

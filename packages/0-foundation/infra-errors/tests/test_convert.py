@@ -100,7 +100,7 @@ def test_path_and_errno_are_kept() -> None:
         error = InfraError.from_exception(exc, op="read")
     assert isinstance(error, IoError)
     assert isinstance(error, NotFoundError)
-    assert {"path": "/no/such/file", "errno": 2, "op": "read"} == dict(error.context)
+    assert {"path": "/no/such/file", "errno": errno.ENOENT, "op": "read"} == dict(error.context)
 
 
 def test_json_errors_say_where() -> None:
@@ -296,6 +296,11 @@ def test_it_refuses_generators_whose_body_runs_later() -> None:
     with pytest.raises(ConfigError) as caught:
         boundary()(numbers)
     assert "errors.bad_boundary" == caught.value.code
+
+
+def test_it_refuses_what_cannot_be_called() -> None:
+    with pytest.raises(ConfigError, match="below @classmethod"):
+        boundary()(classmethod(lambda cls: cls))  # type: ignore[arg-type]
 
 
 # -- import_extra

@@ -44,7 +44,7 @@ def test_the_time_may_be_a_timedelta(clock: Clock) -> None:
     assert 90.0 == Deadline.after(timedelta(minutes=1.5), clock=clock).remaining()
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), timedelta(-1)])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), timedelta(-1), "1", None, True])
 def test_a_time_in_the_past_is_refused(seconds: float) -> None:
     with pytest.raises(ValidationError, match="seconds"):
         Deadline.after(seconds)

@@ -325,6 +325,35 @@ class Hostile:
 
     __repr__ = __str__
 
+    def __bool__(self) -> bool:
+        raise RuntimeError("no")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no")
+
+
+class HostileText(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no")
+
+
+class HostileMapping(dict[str, object]):
+    def keys(self) -> Any:
+        raise RuntimeError("no")
+
+
+def failing() -> Iterator[Any]:
+    yield ("/a", "b")
+    raise ZeroDivisionError
+
 
 @pytest.mark.parametrize(
     "options",
@@ -344,6 +373,16 @@ class Hostile:
         {"thing": Hostile()},
         {"retryable": 0},
         {"context": {5: 6}},
+        {"context": HostileMapping(a=1)},
+        {"violations": failing()},
+        {"violations": Hostile()},
+        {"violations": None},
+        {"retryable": Hostile()},
+        {"retry_after": Hostile()},
+        {"status": Hostile()},
+        {"http_status": Hostile()},
+        {"code": HostileText("io.mine")},
+        {"self": 1, "cls": 2, "message": 3, "options": 4},
     ],
 )
 def test_the_constructor_raises_for_nothing_else(options: dict[str, Any]) -> None:
@@ -356,7 +395,22 @@ def test_the_constructor_raises_for_nothing_else(options: dict[str, Any]) -> Non
 def test_what_is_no_text_becomes_text() -> None:
     assert "5" == IoError(5).message  # type: ignore[arg-type]
     assert "<unprintable" in IoError(Hostile()).message  # type: ignore[arg-type]
+    assert "secret" not in IoError(HostileText("password=secret")).message
     assert IoError("").message == ""
+
+
+@pytest.mark.parametrize(
+    "number", ["404", None, 404.0, Hostile()], ids=lambda number: type(number).__name__
+)
+def test_an_upstreams_answer_that_is_no_number_says_nothing(number: Any) -> None:
+    error = HttpError("x", status_code=number)
+    assert (Status.UNKNOWN, 502, None) == (error.status, error.http_status, error.status_code)
+
+
+def test_violations_that_end_in_an_error_say_so() -> None:
+    error = IoError("x", violations=failing())
+    assert "b" == error.violations[0].message
+    assert "ZeroDivision" in error.violations[1].message or "" == error.violations[1].message
 
 
 @pytest.mark.parametrize(
@@ -403,6 +457,8 @@ def test_fields_win_over_context() -> None:
 def test_the_attributes_are_read_only(name: str) -> None:
     with pytest.raises(AttributeError, match="read-only"):
         setattr(IoError("x"), name, None)
+    with pytest.raises(AttributeError, match="read-only"):
+        delattr(IoError("x", code="io.mine"), name)
 
 
 def test_other_attributes_may_be_set() -> None:
@@ -410,6 +466,8 @@ def test_other_attributes_may_be_set() -> None:
     error.request = "GET /"  # type: ignore[attr-defined]
     error.args = ("password=hunter2", 5)
     assert ("password=***", 5) == error.args
+    error.args = ["password=hunter2"]  # type: ignore[assignment]
+    assert ("password=***",) == error.args
     assert "GET /" == error.request  # type: ignore[attr-defined]
 
 

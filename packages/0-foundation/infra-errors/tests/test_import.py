@@ -37,11 +37,13 @@ def modules_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
+@pytest.mark.subprocess
 def test_importing_the_package_loads_nothing_heavy() -> None:
     new = modules_after("import infra_errors") - modules_after("pass")
     assert new <= {"infra_errors", "__future__"}
 
 
+@pytest.mark.subprocess
 def test_raising_an_error_loads_nothing_heavy() -> None:
     new = modules_after(
         "import infra_errors; str(infra_errors.NotFoundError('no such user', id=1))"
@@ -53,6 +55,20 @@ def test_raising_an_error_loads_nothing_heavy() -> None:
 def test_every_public_name_is_reachable(name: str) -> None:
     assert getattr(infra_errors, name) is not None
     assert name in dir(infra_errors)
+
+
+def test_the_public_names_are_those_of_the_design() -> None:
+    design = """
+        InfraError ConfigError ValidationError IoError HttpError AuthError ExternalError CryptoError
+        SerializationError MessageQueueError VectorError SchemaError DatabaseError CacheError
+        StorageError NotFoundError ConflictError UnauthenticatedError PermissionDeniedError
+        RateLimitedError DeadlineExceededError UnavailableError Violation boundary Problem Secret
+        SecretUrl redact retry RetryPolicy Deadline CircuitBreaker Status Category error_class
+        OpaqueError ErrorGroup InfraResult register import_extra parse_retry_after is_sensitive
+        add_sensitive redact_text mask_phone RetryEvent RetryBudget BreakerState Permit Bulkhead
+        CircuitOpenError BulkheadFullError catalogue
+    """
+    assert set(design.split()) == set(infra_errors.__all__)
 
 
 def test_the_public_names_are_sorted_and_none_hides_a_builtin() -> None:

@@ -115,6 +115,7 @@ def test_a_class_of_a_function_comes_back_where_it_is_known() -> None:
     assert LocalError is type(there_and_back(LocalError()))
 
 
+@pytest.mark.subprocess
 def test_a_class_the_receiver_lacks_comes_back_as_both_axes(tmp_path: Path) -> None:
     (tmp_path / "sender_only.py").write_text(
         "from infra_errors import *\n"
@@ -197,12 +198,27 @@ def test_groups_and_what_hangs_on_them_survive() -> None:
     assert back.__cause__ is back.exceptions[1].exceptions[1].exceptions[0]
 
 
-def test_a_circle_and_a_long_chain_end() -> None:
+@pytest.mark.deep_stack
+def test_groups_nested_deeper_than_the_stack_survive() -> None:
+    deep: Exception = NotFoundError("x")
+    for _ in range(3000):
+        deep = ErrorGroup("one level", [deep])
+    back = pickle.loads(pickle.dumps(deep))
+    for _ in range(3000):
+        (back,) = back.exceptions
+    assert isinstance(back, NotFoundError)
+
+
+def test_a_circle_of_causes_stays_one() -> None:
     error = IoError("a")
     error.__cause__ = DatabaseError("b")
     error.__cause__.__cause__ = error
     back = there_and_back(error)
     assert back is back.__cause__.__cause__
+
+
+@pytest.mark.deep_stack
+def test_a_chain_of_ten_thousand_causes_is_cut() -> None:
     top = found = IoError("0")
     for n in range(10_000):
         found.__cause__ = IoError(str(n + 1))

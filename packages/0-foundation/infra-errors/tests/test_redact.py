@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from types import MappingProxyType
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -167,7 +169,17 @@ MASKED = [
     ("Server=x;Pwd=hunter2;User=y", "Server=x;Pwd=***;User=y"),
     ("{'api_key': 'hunter2', 'a': 1}", "{'api_key': '***', 'a': 1}"),
     ('{"client_secret":"hunter2"}', '{"client_secret":"***"}'),
-    ("password='unterminated hunter2", "password=*** hunter2"),
+    ("password='unterminated hunter2", "password=***"),
+    ('password="cut before its end hunter2\nnext', "password=***\nnext"),
+    ("password: 'it''s hunter2' x", "password: '***' x"),
+    (r'{"body": "{\"password\": \"hun ter2\"}"}', r'{"body": "{\"password\": \"***\"}"}'),
+    ("{'password': b'hun ter2', 'a': 1}", "{'password': b'***', 'a': 1}"),
+    (r"host=h password=hun\ ter2 user=x", "host=h password=*** user=x"),
+    ('password => "hunter2", a', 'password => "***", a'),
+    ("password := hunter2 a", "password := *** a"),
+    ("passWord=hunter2", "passWord=***"),
+    ("https://s3/b/k?X-Amz-Signature=hunter2&x=1", "https://s3/b/k?X-Amz-Signature=***&x=1"),
+    ("https://b/c?sv=1&sig=hunter2", "https://b/c?sv=1&sig=***"),
     ("Authorization: Basic aHVudGVyMg==", "Authorization: ***"),
     ("Authorization: Digest username=a, response=hunter2", "Authorization: ***"),
     ("Cookie: a=b; session=hunter2\nHost: h", "Cookie: ***\nHost: h"),
@@ -242,6 +254,10 @@ HOSTILE = {
     "spaces": "password" + " " * 65_000,
     "queries": "?a=" * 21_845,
     "dashes": "-" * 65_536,
+    "doubled quotes": "password='" + "''" * 30_000,
+    "open quotes": "password='\\\n" * 5_957,
+    "escaped quotes": 'password=\\"' * 5_957,
+    "prefixes": "password=" + "b" * 60_000,
 }
 
 
@@ -292,6 +308,13 @@ PIECES = st.lists(
             "=",
             ":",
             "PRIVATE KEY",
+            "''",
+            "\\",
+            '\\"',
+            "b'",
+            "=>",
+            ":=",
+            "&sig=",
         ]
     ),
     max_size=20,
@@ -302,6 +325,24 @@ PIECES = st.lists(
 def test_masking_what_looks_like_secrets_twice_is_masking_once(text: str) -> None:
     once = redact_text(text)
     assert once == redact_text(once)
+
+
+def test_headers_are_redacted_however_they_are_listed() -> None:
+    asgi = [(b"authorization", b"Bearer hunter2"), (b"cookie", b"sid=hunter2"), (b"host", b"h")]
+    assert [(b"authorization", "***"), (b"cookie", "***"), (b"host", b"h")] == redact(asgi)
+    assert {b"x-api-key": "***"} == redact({b"x-api-key": b"hunter2"})
+    context = IoError("x", headers=[("Cookie", "sid=hunter2")], context={b"password": "hunter2"})
+    assert {"headers": [["Cookie", "***"]], "password": "***"} == dict(context.context)
+
+
+def test_redact_reaches_into_any_mapping_tuple_and_bytes() -> None:
+    class Point(NamedTuple):
+        where: str
+
+    assert {"a": {"token": "***"}} == redact({"a": MappingProxyType({"token": "hunter2"})})
+    assert [("password=***",)] == redact([Point("password=hunter2")])
+    assert ("wrong password", 5) == redact(("wrong password", 5))
+    assert (b"password=***", b"\xff\x00") == redact((b"password=hunter2", b"\xff\x00"))
 
 
 @pytest.mark.parametrize(

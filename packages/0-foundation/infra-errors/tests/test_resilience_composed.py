@@ -261,7 +261,7 @@ async def test_the_total_is_cut_though_each_attempt_has_its_own_limit() -> None:
     assert "general.deadline_exceeded" == caught.value.code
 
 
-@pytest.mark.skipif(sys.platform == "emscripten", reason="no subprocesses here")
+@pytest.mark.subprocess
 @pytest.mark.parametrize(
     ("code", "absent"),
     [

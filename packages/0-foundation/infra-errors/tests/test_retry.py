@@ -171,6 +171,16 @@ def test_full_jitter_is_distributed_as_tenacity_s() -> None:
         {"on": "OSError"},
         {"on": (OSError, "ValueError")},
         {"on": int},
+        {"attempts": "3"},
+        {"attempts": 2.5},
+        {"attempts": True},
+        {"base": "1"},
+        {"base": None},
+        {"factor": float("inf")},
+        {"jitter": None},
+        {"cap": None},
+        {"max_retry_after": None},
+        {"deadline": "60"},
     ],
     ids=repr,
 )
@@ -748,6 +758,18 @@ def test_a_generator_function_is_refused() -> None:
 
     with pytest.raises(ValidationError, match="generator"):
         retry()(generate)
+
+
+def test_a_method_object_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(ValidationError, match="below @classmethod"):
+        retry()(classmethod(lambda cls: cls))  # type: ignore[type-var]
+
+
+def test_run_refuses_what_has_to_be_awaited(policy: RetryPolicy) -> None:
+    async def work() -> None: ...
+
+    with pytest.raises(ValidationError, match="use arun"):
+        policy.run(work)
 
 
 def test_a_sync_function_with_an_attempt_timeout_is_refused_when_decorated() -> None:

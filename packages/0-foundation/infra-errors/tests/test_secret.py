@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -53,6 +54,7 @@ def test_equality_is_only_with_a_secret() -> None:
         lambda s: pickle.dumps({"a": s}, 0),
         bytes,
         sorted,
+        lambda s: s.__getstate__(),
     ],
     ids=[
         "len",
@@ -66,6 +68,7 @@ def test_equality_is_only_with_a_secret() -> None:
         "nested",
         "bytes",
         "sorted",
+        "getstate",
     ],
 )
 def test_nothing_else_reads_it(use: Any) -> None:
@@ -86,6 +89,9 @@ def test_it_is_immutable_and_its_own_copy() -> None:
         secret._value = "y"
     with pytest.raises(AttributeError, match="immutable"):
         del secret._value
+    with contextlib.suppress(TypeError):
+        secret.__init__("y")  # type: ignore[misc]
+    assert "x" == secret.reveal()
     with pytest.raises(AttributeError):
         secret.other = 1  # type: ignore[attr-defined]
 
@@ -94,6 +100,23 @@ def test_it_is_immutable_and_its_own_copy() -> None:
 def test_only_text_and_bytes_are_held(value: Any) -> None:
     with pytest.raises(TypeError, match="holds str or bytes"):
         Secret(value)
+
+
+def test_a_secret_url_is_text() -> None:
+    with pytest.raises(TypeError, match="a SecretUrl holds str"):
+        SecretUrl(b"http://h/")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://u:hun ter2@h/db", "postgres://***@h/db"),
+        ("postgres://u:hun@ter2@h/db", "postgres://***@h/db"),
+        ("https://s3/b?X-Amz-Signature=hunter2", "https://s3/b?X-Amz-Signature=***"),
+    ],
+)
+def test_a_careless_url_is_masked_too(url: str, shown: str) -> None:
+    assert shown == str(SecretUrl(url))
 
 
 def test_it_can_be_subscripted_at_run_time() -> None:

@@ -128,6 +128,7 @@ def test_at_most_64_members_travel_and_the_true_number_with_them() -> None:
     assert wire == InfraError.from_dict(wire).to_dict()
 
 
+@pytest.mark.deep_stack
 def test_a_chain_is_cut_after_eight_causes() -> None:
     top = error = IoError("0")
     for n in range(1, 10_000):
@@ -258,6 +259,7 @@ def test_the_smallest_form_is_enough_and_strangers_are_ignored() -> None:
         {"notes": "x"},
         {"notes": [1]},
         {"attempts": "2"},
+        {"attempts": 0},
         {"attempts": True},
         {"cause": "x"},
         {"cause": {}},

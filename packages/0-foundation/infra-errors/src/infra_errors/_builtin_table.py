@@ -27,6 +27,7 @@ _OS_ERRORS: dict[str, tuple[str, Status, bool | None]] = {
     "builtins:EOFError": ("connection", Status.UNAVAILABLE, None),
     "socket:gaierror": ("name_resolution", Status.UNAVAILABLE, False),
     "ssl:SSLError": ("tls", Status.UNAVAILABLE, False),
+    "_ssl:SSLError": ("tls", Status.UNAVAILABLE, False),  # its name in Pyodide
     "builtins:InterruptedError": ("busy", Status.UNAVAILABLE, None),
     "builtins:BlockingIOError": ("busy", Status.UNAVAILABLE, None),
 }

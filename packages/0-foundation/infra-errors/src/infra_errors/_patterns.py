@@ -38,10 +38,16 @@ def _compile() -> list[tuple[tuple[str, ...], Callable[[str], str]]]:
         compiled = re.compile(pattern)
         return lambda text: compiled.sub(replacement, text)
 
+    def in_query(key: str) -> bool:
+        # whoever has a signed URL has what it opens
+        return is_sensitive(key) or key.lower() == "sig" or key.lower().endswith("signature")
+
     def valued(key: str, judge: Callable[[str], bool], value: str) -> Callable[[str], str]:
         # a value is only consumed after a sensitive key: in "a: password=x" the key may be the
         # second
         keys, values = re.compile(key), re.compile(value)
+        # the quotes stay, so that a masked text is its own masked text
+        quotes = re.compile(r"(?s)((?:[bBrRuU]{0,2}|\\{1,7})([\"'])).*?(\\{0,7}\2)\Z")
 
         def step(text: str) -> str:
             done, parts = 0, []
@@ -49,7 +55,9 @@ def _compile() -> list[tuple[tuple[str, ...], Callable[[str], str]]]:
                 if found.start() >= done and judge(found[1]):
                     behind = values.match(text, found.end())
                     if behind:
-                        parts += [text[done : found.end()], _quoted(behind[0])]
+                        around = quotes.match(behind[0])
+                        masked = f"{around[1]}{_MASK}{around[3]}" if around else _MASK
+                        parts += [text[done : found.end()], masked]
                         done = behind.end()
             return "".join([*parts, text[done:]]) if parts else text
 
@@ -109,13 +117,16 @@ def _compile() -> list[tuple[tuple[str, ...], Callable[[str], str]]]:
                     rf"\1{_MASK}",
                 ),
             ),
-            (("?", "&"), valued(r"[?&]([A-Za-z0-9_.~\-]{1,64})=", is_sensitive, r"[^&\s#\"'<>]+")),
+            (("?", "&"), valued(r"[?&]([A-Za-z0-9_.~\-]{1,64})=", in_query, r"[^&;\s#\"'<>]+")),
             (
                 ("=", ":"),
                 valued(
-                    r"([A-Za-z0-9_\-]{1,64})[\"']?[ \t]{0,4}[=:](?!//)[ \t]{0,4}",
+                    r"([A-Za-z0-9_\-]{1,64})\\{0,7}[\"']?[ \t]{0,4}"
+                    r"(?::=|=>|[=:](?!//))[ \t]{0,4}",
                     in_words,
-                    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s&;]+",
+                    # quoted, quoted in text that is itself quoted, cut before its end, bare
+                    r"[bBrRuU]{0,2}(?:'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\")"
+                    r"|\\{1,7}(?:\"[^\"]*\"?|'[^']*'?)|['\"][^\r\n]*|(?:\\[^\r\n]|[^\s&;])+",
                 ),
             ),
             (
@@ -125,8 +136,3 @@ def _compile() -> list[tuple[tuple[str, ...], Callable[[str], str]]]:
         )
     )
     return _steps
-
-
-def _quoted(value: str) -> str:
-    quote = value[0] if len(value) > 1 and value[0] in "\"'" and value[0] == value[-1] else ""
-    return f"{quote}{_MASK}{quote}"

@@ -55,8 +55,15 @@ def pack(exc: BaseException) -> tuple[Node, ...]:
 def unpack(nodes: tuple[Node, ...]) -> BaseException:
     """The exception that `pack` described."""
     made: dict[int, BaseException] = {}
-    for index in range(len(nodes)):
-        _make(nodes, index, made)
+    waiting = list(range(len(nodes)))
+    while waiting:  # by a loop: groups in groups may be deeper than the stack
+        index = waiting.pop()
+        members = nodes[index][2].get("members", ())
+        missing = [member for member in members if member not in made]
+        if missing:
+            waiting += [index, *missing]
+        elif index not in made:
+            made[index] = _make(nodes[index], [made[member] for member in members])
     for index, (_, _, state) in enumerate(nodes):
         exc = made[index]
         for note in state["notes"]:
@@ -162,22 +169,15 @@ def _state_of(error: InfraError) -> dict[str, Any]:
     }
 
 
-def _make(nodes: tuple[Node, ...], index: int, made: dict[int, BaseException]) -> BaseException:
-    if index in made:
-        return made[index]
-    kind, identity, state = nodes[index]
-    members = [_make(nodes, member, made) for member in state.get("members", ())]
-    exc: BaseException
+def _make(node: Node, members: list[BaseException]) -> BaseException:
+    kind, identity, state = node
     if kind == "builtin":
-        exc = _builtin(identity[0])(*identity[1])
-    elif kind == "group":
-        exc = BaseExceptionGroup(identity[1], members)
-    elif kind == "opaque":
-        exc = OpaqueError(*identity)
-    else:
-        exc = _make_error(identity, state, members)
-    made[index] = exc
-    return exc
+        return _builtin(identity[0])(*identity[1])
+    if kind == "group":
+        return BaseExceptionGroup(identity[1], members)
+    if kind == "opaque":
+        return OpaqueError(*identity)
+    return _make_error(identity, state, members)
 
 
 def _make_error(

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from infra_errors.redact import cut, masked, redact_text, suspicious
+from infra_errors.redact import (
+    cut,
+    masked,
+    name_of_key,
+    pair_name,
+    redact_text,
+    suspicious,
+    verdict,
+)
 
-__all__ = ["plain_context", "tidy"]
+__all__ = ["merged", "plain_context", "seconds_of", "tidy"]
 
 _DEPTH, _ITEMS, _KEYS, _TEXT, _KEY = 4, 32, 64, 1024, 128
 _SCALARS = frozenset({int, float, bool, type(None)})
@@ -31,13 +39,32 @@ def tidy(text: str, limit: int) -> str:
     return cut(text, limit)
 
 
+def merged(context: object, fields: dict[str, object]) -> dict[str, object]:
+    """The keywords `context` and `**fields` of a constructor in one; fields win."""
+    try:
+        return {**dict(context), **fields}  # type: ignore[call-overload]  # what is no mapping is kept as a fact
+    except Exception:  # noqa: BLE001 - a hostile mapping may raise anything, a constructor may not
+        return {"context": context, **fields}
+
+
+def seconds_of(value: object) -> float | None:
+    """Seconds from a number or a timedelta: never negative, None for what is no finite number."""
+    try:
+        total = getattr(value, "total_seconds", None)
+        seconds = float(total() if total is not None else value)  # type: ignore[arg-type]  # refused below
+    except Exception:  # noqa: BLE001 - a hostile object may raise anything, a constructor may not
+        return None
+    # false for NaN too
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
 def _mapping(raw: Mapping[object, object], depth: int, limit: int) -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in raw.items():
         if len(result) == limit - 1 and len(raw) > limit:
             result["…"] = f"(+{len(raw) - len(result)})"
             break
-        name = key if type(key) is str else str(_plain(key, 0))
+        name = key if type(key) is str else name_of_key(key) or str(_plain(key, 0))
         result[tidy(name, _KEY)] = masked(name, _plain(value, depth))
     return result
 
@@ -74,7 +101,10 @@ def _converted(value: object, kind: type, depth: int) -> object:
     if isinstance(value, Mapping):
         return _mapping(value, depth - 1, _ITEMS) if depth else "…"
     if isinstance(value, list | tuple | set | frozenset):
-        return _items(value, depth) if depth else "…"
+        if not depth:
+            return "…"
+        name = pair_name(value)
+        return [name, masked(name, "")] if name and verdict(name) else _items(value, depth)
     if any(base.__name__ == "PurePath" for base in kind.__mro__):
         return tidy(str(value), _TEXT)
     return _named(kind)

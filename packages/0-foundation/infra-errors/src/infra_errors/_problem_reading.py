@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from infra_errors._leaves import MalformedProblemError
 from infra_errors._pickle import blank, restore
 from infra_errors._registry import is_code
 from infra_errors._violation import Violation, violations_of
-from infra_errors.errors import InfraError, SerializationError
+from infra_errors.errors import InfraError
 from infra_errors.status import Status
 
 TYPE_CHECKING = False
@@ -143,12 +144,25 @@ def _parsed(text: str | bytes | bytearray) -> object:
     import json
 
     try:
+        if not isinstance(text, str):
+            text = text.decode(json.detect_encoding(text))
+        if _nested(text) > DEPTH:
+            _malformed(f"it is deeper than {DEPTH} levels")
         return json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        _malformed(f"it is deeper than {DEPTH} levels")
     except ValueError as exc:
         # without the cause, whose text may be the body of a stranger
         _malformed(f"it is no JSON ({type(exc).__name__})")
+
+
+def _nested(text: str) -> int:
+    """Return how deep brackets nest, before a parser recurses: in WebAssembly it would die."""
+    import re
+
+    depth = deepest = 0
+    for found in re.finditer(r'"(?:[^"\\]+|\\.)*+(?:"|\Z)|([\[{])|([\]}])', text, re.DOTALL):
+        depth += 1 if found[1] else -1 if found[2] else 0
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _no_constant(name: str) -> object:
@@ -193,4 +207,4 @@ def _wait(value: object) -> float | None:
 
 def _malformed(reason: str) -> NoReturn:
     message = f"this is no problem detail: {reason}"
-    raise SerializationError(message, code="errors.malformed_problem")
+    raise MalformedProblemError(message)

@@ -69,9 +69,9 @@ def enter(cls: type[InfraError]) -> None:
 def class_of(code: str) -> type[InfraError] | None:
     """The class that owns this code in this process, if any."""
     found = _by_code.get(code)
-    if found is None and code in {"errors.circuit_open", "errors.bulkhead_full", "errors.multiple"}:
+    if found is None and code.startswith("errors."):
         # our own leaves live in modules that nobody may have touched yet
-        from infra_errors import breaker, bulkhead, group  # noqa: F401 - importing enters their classes
+        from infra_errors import _leaves, group  # noqa: F401 - importing enters their classes
 
         found = _by_code.get(code)
     return found

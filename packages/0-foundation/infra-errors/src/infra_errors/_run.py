@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from infra_errors._leaves import AttemptTimeoutError
 from infra_errors.deadline import Deadline, Scope, exceeded, innermost, tighter
-from infra_errors.errors import DeadlineExceededError, InfraError
+from infra_errors.errors import InfraError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import TypeVar
 
+    from infra_errors.errors import DeadlineExceededError
     from infra_errors.retry import RetryPolicy
 
     T = TypeVar("T")
@@ -51,19 +53,16 @@ class RetryEvent:
 class Attempt(Scope):
     """The scope of one attempt, entered when made. Its deadline is made when asked for."""
 
-    __slots__ = ("_deadline", "policy", "start")
+    __slots__ = ("policy", "start")
 
     def __init__(self, policy: RetryPolicy, start: float) -> None:
         self.policy = policy
         self.start = start
-        self._deadline: Deadline | None = None
         self.enter()
 
     @property
     def deadline(self) -> Deadline | None:
-        if self._deadline is None:
-            self._deadline = deadline_of(self.policy, self.start)
-        return self._deadline
+        return deadline_of(self.policy, self.start)
 
 
 def deadline_of(policy: RetryPolicy, start: float) -> Deadline | None:
@@ -180,7 +179,7 @@ class Run:
         name, number = name_of(self._fn), self._attempt + 1
         if limit == self._policy.attempt_timeout:
             message = f"attempt {number} of {name} took longer than {limit} s"
-            return DeadlineExceededError(message, code="errors.attempt_timeout")
+            return AttemptTimeoutError(message)
         self._cut = True
         return exceeded(f"attempt {number} of {name}")
 

@@ -6,7 +6,6 @@ from infra_errors._plain import tidy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Self
 
 __all__ = ["Violation", "violations_of"]
@@ -73,18 +72,17 @@ class Violation(tuple[str, str, str, "str | None", "str | None"]):
         return f"{text}; {hint}" if hint else text
 
 
-def violations_of(given: Iterable[Violation]) -> tuple[tuple[Violation, ...], int]:
+def violations_of(given: object) -> tuple[tuple[Violation, ...], int]:
     """The first hundred violations with safe texts, and how many there were."""
     kept: list[Violation] = []
     total = 0
     try:
-        for item in given:
+        for item in given:  # type: ignore[attr-defined]  # refused below
             total += 1
             if total <= _KEPT:
                 kept.append(_safe(item))
-    except TypeError:
-        # an error's constructor does not fail over what it was given to report
-        kept.append(_safe(given))
+    except Exception as raised:  # noqa: BLE001 - an error's constructor never fails over its facts
+        kept.append(_safe(raised if total else given))
         total += 1
     return tuple(kept), total
 

@@ -11,9 +11,9 @@ import time
 from enum import Enum
 
 from infra_errors._circuit import Closed, HalfOpen, Open
-from infra_errors._options import demand, seconds
-from infra_errors.bulkhead import BulkheadFullError
-from infra_errors.errors import InfraError, UnavailableError
+from infra_errors._leaves import BulkheadFullError, CircuitOpenError
+from infra_errors._options import count, demand, number, seconds
+from infra_errors.errors import InfraError
 from infra_errors.status import Status
 
 TYPE_CHECKING = False
@@ -34,12 +34,6 @@ class BreakerState(Enum):
     CLOSED = "CLOSED"
     OPEN = "OPEN"
     HALF_OPEN = "HALF_OPEN"
-
-
-class CircuitOpenError(UnavailableError):
-    """The circuit breaker is open: nothing was called. `retry_after` says when it may be."""
-
-    code = "errors.circuit_open"
 
 
 class CircuitBreaker:
@@ -95,25 +89,26 @@ class CircuitBreaker:
         clock: Callable[[], float] = time.monotonic,
         on_change: Callable[[CircuitBreaker, BreakerState, BreakerState], object] | None = None,
     ) -> None:
-        demand(0 < failure_ratio <= 1, f"failure_ratio must be in (0, 1], not {failure_ratio!r}")
-        demand(min_calls >= 1, f"min_calls must be from 1 on, not {min_calls!r}")
-        demand(0 < window < float("inf"), f"window must be finite and above 0, not {window!r}")
-        demand(consecutive is None or consecutive >= 1, "consecutive must be from 1 on, or None")
-        demand(half_open_calls >= 1, f"half_open_calls must be from 1 on, not {half_open_calls!r}")
         self.name = name
-        self._failure_ratio = failure_ratio
-        self._min_calls = min_calls
-        self._window = window
-        self._consecutive = consecutive
+        self._failure_ratio = number("failure_ratio", failure_ratio, most=1.0)
+        demand(failure_ratio > 0, "failure_ratio must be above 0")
+        self._min_calls = count("min_calls", min_calls)
+        self._window = seconds("window", window)
+        demand(
+            0 < self._window < float("inf"), f"window must be finite and above 0, not {window!r}"
+        )
+        self._consecutive = None if consecutive is None else count("consecutive", consecutive)
         self._open_for = seconds("open_for", open_for)
-        self._max_open_for = self._open_for if max_open_for is None else max_open_for
+        self._max_open_for = seconds(
+            "max_open_for", open_for if max_open_for is None else max_open_for
+        )
         demand(self._max_open_for >= self._open_for, "max_open_for must not be below open_for")
-        self._half_open_calls = half_open_calls
+        self._half_open_calls = count("half_open_calls", half_open_calls)
         self._counts = counts_by_status if counts is None else counts
         self._clock = clock
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._era: Closed | Open | HalfOpen = Closed(window, clock())
+        self._era: Closed | Open | HalfOpen = Closed(self._window, clock())
 
     @property
     def state(self) -> BreakerState:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 
-from infra_errors._options import demand, seconds
+from infra_errors._options import demand, number, seconds
 from infra_errors._window import Window
 
 TYPE_CHECKING = False
@@ -44,12 +44,10 @@ class RetryBudget:
         window: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        demand(ratio >= 0, f"ratio must be a number from 0 on, not {ratio!r}")
-        demand(min_per_second >= 0, f"min_per_second must be from 0 on, not {min_per_second!r}")
         window = seconds("window", window)
         demand(0 < window < float("inf"), f"window must be finite and above 0, not {window!r}")
-        self._ratio = ratio
-        self._free = min_per_second * window
+        self._ratio = number("ratio", ratio)
+        self._free = number("min_per_second", min_per_second) * window
         self._clock = clock
         self._lock = threading.Lock()
         self._window = Window(window, clock())

@@ -9,9 +9,9 @@ import threading
 import time
 from collections import deque
 
-from infra_errors._options import demand, seconds
+from infra_errors._leaves import BulkheadFullError
+from infra_errors._options import count, demand, seconds
 from infra_errors.deadline import Deadline
-from infra_errors.errors import UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Bulkhead", "BulkheadFullError"]
-
-
-class BulkheadFullError(UnavailableError):
-    """All slots are taken and so is the queue, or the wait in it was too long."""
-
-    code = "errors.bulkhead_full"
 
 
 class Bulkhead:
@@ -53,11 +47,9 @@ class Bulkhead:
         name: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        demand(limit >= 1, f"limit must be from 1 on, not {limit!r}")
-        demand(queue >= 0, f"queue must be from 0 on, not {queue!r}")
         self.name = name
-        self._limit = limit
-        self._queue = queue
+        self._limit = count("limit", limit)
+        self._queue = count("queue", queue, least=0)
         self._max_wait = None if max_wait is None else seconds("max_wait", max_wait)
         self._clock = clock
         self._lock = threading.Lock()

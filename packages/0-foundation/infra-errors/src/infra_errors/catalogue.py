@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from infra_errors import breaker, bulkhead, group  # noqa: F401 - their classes are part of our own rows
+from infra_errors import group  # noqa: F401 - its class is one of our own rows
 from infra_errors._chain import describe
-from infra_errors.errors import ConfigError, InfraError
+from infra_errors._leaves import BadCatalogueError
+from infra_errors.errors import InfraError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _load() -> list[str]:
                 __import__(point.module)
             except ImportError as exc:
                 message = f"{point.module}, declared as {point.name}: {describe(exc)}"
-                raise ConfigError(message, code="errors.bad_catalogue") from exc
+                raise BadCatalogueError(message) from exc
         modules.append(point.module)
     return modules
 

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from infra_errors._builtin_table import convert_builtin
 from infra_errors._chain import describe, name_of, notes_of, text_of
+from infra_errors._leaves import AlreadyRegisteredError, BadBoundaryError, BadRegistrationError
 from infra_errors.errors import ConfigError, InfraError, error_class
 from infra_errors.status import Category
 
@@ -53,10 +54,10 @@ def register(
     named = isinstance(exc_type, str) and exc_type.count(":") == 1
     if not named and not (isinstance(exc_type, type) and issubclass(exc_type, BaseException)):
         message = f"{exc_type!r} is neither an exception class nor 'module:Qual.Name'"
-        raise ConfigError(message, code="errors.bad_registration")
+        raise BadRegistrationError(message)
     if exc_type in _registered and not replace:
         message = f"{exc_type} is registered already: pass replace=True to change it"
-        raise ConfigError(message, code="errors.already_registered")
+        raise AlreadyRegisteredError(message)
     _registered[exc_type] = to
 
 
@@ -120,11 +121,14 @@ class boundary:  # noqa: N801 - reads as a verb: with boundary(DatabaseError): â
             raise exc.with_context(**missing)
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        if not callable(function):
+            message = f"boundary cannot decorate {function!r}: put it below @classmethod"
+            raise BadBoundaryError(message)
         flags = _flags_of(function)
         if flags & _GENERATORS:
             name = function.__qualname__
             message = f"boundary cannot decorate the generator {name}: use `with boundary(â€¦)` in it"
-            raise ConfigError(message, code="errors.bad_boundary")
+            raise BadBoundaryError(message)
         if flags & _COROUTINE:
 
             @wraps(function)

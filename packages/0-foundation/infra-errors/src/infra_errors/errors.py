@@ -6,8 +6,8 @@
        │  MessageQueueError  VectorError  SchemaError  DatabaseError  CacheError  StorageError
        ├─ ValidationError                      also a ValueError
        ├─ NotFoundError  ConflictError  UnauthenticatedError  PermissionDeniedError
-       RateLimitedError │  UnavailableError └─ DeadlineExceededError                also a
-       TimeoutError
+       │  RateLimitedError  UnavailableError
+       └─ DeadlineExceededError                also a TimeoutError
 
 A leaf takes one of each: `class UserNotFoundError(NotFoundError, DatabaseError): code =
 "users.not_found"`.
@@ -107,7 +107,7 @@ class HttpError(InfraError):
         if status_code is not None:
             options["status_code"] = status_code
         super().__init__(message, **options)  # type: ignore[arg-type]  # the root's keywords, checked there
-        if status_code is None:
+        if type(status_code) is not int:
             return
         stated = isinstance(options.get("status"), Status) or _states(type(self), "status")
         answered = self.status if stated else Status.from_http(status_code)

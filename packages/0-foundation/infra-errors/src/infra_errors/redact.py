@@ -6,13 +6,10 @@ in the length of the text, and text without a trigger character never reaches a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from infra_errors import _patterns
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["add_sensitive", "is_sensitive", "mask_phone", "redact", "redact_text"]
 
@@ -41,7 +38,7 @@ _WORDS = {
     "pepper",
     "bearer",
 }
-# "dbpassword" and "PGPASSWORD" have no border that a split could see.
+# "dbpassword" has no border that a split could see, "passWord" one too many.
 _ENDINGS = ("password", "passwd", "passphrase", "secret", "apikey")
 _LAST_WORDS = {"token", "pin"}
 _BEFORE_KEY = frozenset(
@@ -162,7 +159,7 @@ def _judge(key: str) -> int:
         "".join(words) in _EXACT
         or words[-1] in _LAST_WORDS
         or not _WORDS.isdisjoint(words)
-        or any(word.endswith(_ENDINGS) for word in words)
+        or any(word.endswith(_ENDINGS) for word in (*words, "".join(words)))
     ):
         return _SENSITIVE
     for before, word in pairwise(words):
@@ -190,6 +187,20 @@ def _split(key: str) -> list[str]:
     return [stripped for word in words if (stripped := word.lower().rstrip("0123456789") or word)]
 
 
+def name_of_key(key: object) -> str:
+    """A key as text, "" for what is no text; HTTP servers keep the names of headers as bytes."""
+    if isinstance(key, bytes):
+        return key.decode("latin-1")
+    return key if isinstance(key, str) else ""
+
+
+def pair_name(value: object) -> str:
+    """The name in a pair (name, value), as headers are listed; "" for anything else."""
+    name = name_of_key(value[0]) if isinstance(value, tuple) and len(value) == 2 else ""
+    # (message, code) is no such pair
+    return name if name.replace("-", "").replace("_", "").isalnum() else ""
+
+
 def _redact(value: object, depth: int) -> object:
     from infra_errors.secret import Secret
 
@@ -197,19 +208,23 @@ def _redact(value: object, depth: int) -> object:
         return redact_text(value)
     if isinstance(value, Secret):
         return str(value)
-    kind = type(value)
-    if isinstance(value, dict):
+    if isinstance(value, bytes):
+        text = value[:TEXT_LIMIT].decode("latin-1")
+        return value if redact_text(text) == text else redact_text(text).encode("latin-1")
+    if isinstance(value, Mapping):
         return _redact_mapping(value, depth) if depth else "…"
-    if kind in {list, tuple, set, frozenset}:
-        if not depth:
-            return "…"
-        return kind([_redact(item, depth - 1) for item in value])  # type: ignore[attr-defined]  # one of the four
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            name = pair_name(value)
+            if name and verdict(name):
+                return value[0], masked(name, value[1])  # type: ignore[index]  # a pair
+            return kind([_redact(item, depth - 1) for item in value]) if depth else "…"
     return value
 
 
 def _redact_mapping(value: Mapping[object, object], depth: int) -> dict[object, object]:
     result: dict[object, object] = {}
     for key, item in value.items():
-        hidden = masked(key, item) if isinstance(key, str) else item
+        hidden = masked(name_of_key(key), item)
         result[key] = _redact(item, depth - 1) if hidden is item else hidden
     return result

@@ -8,9 +8,11 @@ deadline, retry, bulkhead, breaker, a timeout of the attempt, the call.
 from __future__ import annotations
 
 import functools
+import sys
 import time
+from types import CoroutineType
 
-from infra_errors._options import demand, seconds
+from infra_errors._options import count, demand, number, seconds
 from infra_errors._run import Attempt, RetryEvent, Run, asked_wait, name_of
 from infra_errors.errors import InfraError
 
@@ -66,6 +68,7 @@ def retry(policy: RetryPolicy | None = None, /, **options: Unpack[Options]) -> C
     def decorate(fn: F) -> F:
         import inspect
 
+        demand(callable(fn), f"@retry cannot decorate {fn!r}: put it below @classmethod")
         demand(
             not (inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)),
             f"{name_of(fn)} is a generator function, whose call cannot fail: retry what it calls",
@@ -164,13 +167,10 @@ class RetryPolicy:
         rng: Callable[[], float] = _random,
         on_retry: Callable[[RetryEvent], object] | None = None,
     ) -> None:
-        demand(attempts is None or attempts >= 1, f"attempts must be from 1 on, not {attempts!r}")
         demand(
             attempts is not None or deadline is not None,
             "attempts and deadline are both None: give one, or a failing call repeats for ever",
         )
-        demand(factor >= 1, f"factor must be from 1 on, not {factor!r}")
-        demand(0 <= jitter <= 1, f"jitter must be between 0 and 1, not {jitter!r}")
         types = on if isinstance(on, tuple) else (on,)
         demand(
             on is None
@@ -179,11 +179,11 @@ class RetryPolicy:
             f"on must be exception types or a predicate, not {on!r}",
         )
         values: dict[str, object] = {
-            "attempts": attempts,
+            "attempts": None if attempts is None else count("attempts", attempts),
             "base": seconds("base", base),
-            "factor": float(factor),
+            "factor": number("factor", factor, least=1.0, most=sys.float_info.max),
             "cap": seconds("cap", cap),
-            "jitter": float(jitter),
+            "jitter": number("jitter", jitter, most=1.0),
             "deadline": None if deadline is None else seconds("deadline", deadline),
             "attempt_timeout": (
                 None if attempt_timeout is None else seconds("attempt_timeout", attempt_timeout)
@@ -232,7 +232,8 @@ class RetryPolicy:
         An attempt cannot be cut: the deadline is checked between attempts.
 
         Raises:
-            ValidationError: `errors.bad_policy`, the policy has an `attempt_timeout`.
+            ValidationError: `errors.bad_policy`, the policy has an `attempt_timeout`, or `fn` is
+                async.
             Exception: the last attempt's own, with a note when it was not the first. An
                 InfraError tells `.attempts`.
         """
@@ -256,6 +257,10 @@ class RetryPolicy:
                 if run.is_late(error):
                     raise
             else:
+                if type(result) is CoroutineType:
+                    lost: Any = result
+                    lost.close()
+                    demand(False, f"{name_of(fn)} is async: use arun, for run cannot await it")
                 if self.budget is not None:
                     self.budget.success()
                 return result

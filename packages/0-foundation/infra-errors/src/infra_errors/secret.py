@@ -8,7 +8,7 @@ from infra_errors.redact import MASK, redact_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Generic, NoReturn, TypeVar
+    from typing import ClassVar, Generic, NoReturn, Self, TypeVar
 
     T = TypeVar("T", str, bytes)
 
@@ -31,23 +31,27 @@ class Secret(_Holder[T]):
     """A str or bytes that repr, str, format, json and logging cannot show; `reveal()` gives it.
 
     Equal only to a Secret of the same value, compared in constant time. It refuses to be pickled,
-    and so does every
-    settings object that holds one: a child process loads its own settings. Nothing is promised
-        about wiping memory.
+    and so does every settings object that holds one: a child process loads its own settings.
+    Nothing is promised about wiping memory.
 
     Raises TypeError for a value that is neither str, bytes nor a Secret.
     """
 
     __slots__ = ("_value",)
     _value: T
+    _holds: ClassVar[tuple[type, ...]] = (str, bytes)
 
-    def __init__(self, value: T | Secret[T], /) -> None:
+    # not __init__, which could be called again and change it
+    def __new__(cls, value: T | Secret[T], /) -> Self:
         if isinstance(value, Secret):
             value = value.reveal()
-        if not isinstance(value, str | bytes):
-            message = f"a Secret holds str or bytes, not {type(value).__name__}"
+        if not isinstance(value, cls._holds):
+            kinds = " or ".join([kind.__name__ for kind in cls._holds])
+            message = f"a {cls.__name__} holds {kinds}, not {type(value).__name__}"
             raise TypeError(message)
+        self = super().__new__(cls)
         object.__setattr__(self, "_value", value)
+        return self
 
     def reveal(self) -> T:
         """The value itself, in the one place that needs it."""
@@ -90,6 +94,9 @@ class Secret(_Holder[T]):
         )
         raise TypeError(message)
 
+    def __getstate__(self) -> NoReturn:
+        self.__reduce_ex__(None)
+
     def __setattr__(self, name: str, value: object, /) -> NoReturn:
         message = f"a {type(self).__name__} is immutable: make a new one"
         raise AttributeError(message)
@@ -108,9 +115,12 @@ class SecretUrl(Secret[str]):
     """
 
     __slots__ = ()
+    _holds = (str,)
 
     def __str__(self) -> str:
-        return redact_text(self._value) if "://" in self._value else MASK
+        # a blank would end the password before its @
+        url = "%20".join(self._value.split())
+        return redact_text(url) if "://" in url else MASK
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from infra_errors._chain import cause_of, name_of, text_of
 from infra_errors._json import to_json
+from infra_errors._leaves import MalformedWireError
 from infra_errors._pickle import blank, restore
 from infra_errors._plain import tidy
 from infra_errors._registry import class_of, is_code, is_http_status
 from infra_errors._violation import Violation, violations_of
-from infra_errors.errors import InfraError, OpaqueError, SerializationError, error_class
+from infra_errors.errors import InfraError, OpaqueError, error_class
 from infra_errors.status import Category, Status
 
 TYPE_CHECKING = False
@@ -187,6 +188,8 @@ def _check(obj: dict[str, object]) -> None:
         _malformed("code")
     if "http_status" in obj and not is_http_status(obj["http_status"]):
         _malformed("http_status")
+    if obj.get("attempts", 1) < 1:  # type: ignore[operator]  # an int, checked
+        _malformed("attempts")
     wait = obj.get("retry_after", 0)
     if type(wait) not in {int, float} or not 0 <= wait < float("inf"):  # type: ignore[operator]  # a number, by its type
         _malformed("retry_after")
@@ -235,4 +238,4 @@ def _object(obj: object) -> dict[str, object]:
 
 def _malformed(member: str) -> NoReturn:
     message = f"this is no error in wire form v1: {member} is missing or wrong"
-    raise SerializationError(message, code="errors.malformed_wire", member=member)
+    raise MalformedWireError(message, member=member)
