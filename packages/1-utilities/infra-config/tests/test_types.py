@@ -125,7 +125,7 @@ def refusal(read: Any, kind: Any, given: Any, **options: Any) -> str:
         (list[Nested], '[{"a": 1}, {}]', [Nested(1), Nested()]),
         (Nested, '{"a": 1}', Nested(1)),
         (Nested | None, "a=1", Nested(1)),
-        (int | None, "5", 5),
+        (int | None, "6", 6),
         (int | str, "5", 5),
         (int | str, "x", "x"),
         (Annotated[int, "a remark"], "5", 5),
@@ -305,6 +305,7 @@ def test_every_item_that_is_wrong_is_named():
         (Nested | str, "only scalar types can be alternatives"),
         (type[int], "type"),
     ],
+    ids=repr,
 )
 def test_a_type_that_cannot_be_read_is_refused_naming_the_field(kind: Any, why: str):
     with pytest.raises(BadSetting, match=r"One\.x has the type") as caught:
@@ -398,6 +399,7 @@ def test_a_wide_file_is_read(tmp_path: Path):
     assert 5000 == len(load(one(dict[str, int]), FileSource(file)).value.x)
 
 
+@pytest.mark.subprocess
 def test_importing_loads_nothing_slow():
     code = "import sys, infra_config; print({'asyncio', 'yaml', 'email'} & set(sys.modules))"
     import subprocess

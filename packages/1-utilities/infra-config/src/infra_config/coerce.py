@@ -61,9 +61,29 @@ class Refused(ValueError):
     """The value is not of the type. It carries no text, so that it can leak none."""
 
 
+MAX_DEPTH = 64
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+(?:"|\Z)|([\[{])|([\]}])', re.DOTALL)
+
+
 def parse_json(text: str) -> Any:
-    """Return what strict JSON says: no name twice, no NaN. Raises ValueError, RecursionError."""
+    """
+    Return what strict JSON says: no name twice, no NaN.
+
+    Raises ValueError; RecursionError for more than 64 levels, before a parser recurses that deep:
+    in WebAssembly it would end the interpreter.
+    """
+    if _nested(text) > MAX_DEPTH:
+        raise RecursionError
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _nested(text: str) -> int:
+    """Return how deep the brackets of a text nest, leaving out those in strings."""
+    depth = deepest = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += 1 if found[1] else -1 if found[2] else 0
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def table_of_text(text: str) -> dict[str, Any] | None:

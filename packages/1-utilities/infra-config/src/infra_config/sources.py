@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["FileSource", "MemorySource", "Shape", "Source", "read_text"]
 
 _MAX_BYTES = 1024 * 1024
-_MAX_DEPTH = 64
 
 
 class Shape(Protocol):
@@ -124,8 +123,8 @@ class FileSource:
         parsed = _PARSERS[self._format](text)
         if isinstance(parsed, _Problem):
             return self._broken(*parsed)
-        if _deeper(parsed, _MAX_DEPTH):
-            return self._broken(f"nested deeper than {_MAX_DEPTH} levels")
+        if _deeper(parsed, coerce.MAX_DEPTH):
+            return self._broken(f"nested deeper than {coerce.MAX_DEPTH} levels")
         table = parsed
         for part in self._section:
             table = table.get(part, {}) if isinstance(table, dict) else table
@@ -215,7 +214,7 @@ def _json(text: str) -> Any:
     except json.JSONDecodeError as exc:
         return _Problem((f"not JSON: {exc.msg}", exc.lineno, exc.colno))
     except RecursionError:
-        return _Problem((f"nested deeper than {_MAX_DEPTH} levels", 1, 1))
+        return _Problem((f"nested deeper than {coerce.MAX_DEPTH} levels", 1, 1))
     except ValueError as exc:
         return _Problem((f"not strict JSON: {exc}", 1, 1))
 
