@@ -22,7 +22,6 @@ NEEDS = {
     "infra-errors": [],
     "infra-config": ["infra-errors", "attrs"],
     "infra-id": ["infra-errors", "python-ulid", "uuid-utils"],
-    "infra-json": ["infra-errors", "attrs"],
 }
 # What `import infra_x` may load besides the standard library, of which it may load no part that
 # speaks to a network, another process or another thread.
@@ -30,7 +29,6 @@ ALLOWED = {
     "infra-errors": [],
     "infra-config": ["infra_errors", "attr", "attrs"],
     "infra-id": ["infra_errors"],
-    "infra-json": ["infra_errors", "attr", "attrs"],
 }
 TOOLS = [
     *("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-asyncio", "hypothesis"),

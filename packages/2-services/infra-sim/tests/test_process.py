@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -78,6 +79,17 @@ async def test_a_process_that_is_never_ready_is_killed():
     with pytest.raises(ProcessFailed, match=r"not ready after 0\.2 s"):
         await process.start(timeout=0.2)
     assert process.pid is None
+
+
+async def test_a_start_that_is_cancelled_kills_the_process():
+    process = CrashingProcess(python("import time; time.sleep(60)"), ready="ready")
+    starting = asyncio.create_task(process.start())
+    while process.pid is None:  # noqa: ASYNC110 -- it has no event for a start half done
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert -signal.SIGKILL == await process.wait(5)
 
 
 async def test_wrong_use_is_told():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,42 @@ def test_it(private_server):
     result = run(tmp_path, tests)
     assert "1 passed" in result.stdout, result.stdout
     assert not Path((tmp_path / "home").read_text()).exists()
+
+
+def test_an_interrupted_run_leaves_no_server_behind(tmp_path: Path):
+    tests = """
+import pathlib
+import pytest
+from infra_sim import servers
+
+@pytest.fixture(autouse=True, scope="session")
+def silent():
+    servers.speaks = lambda recipe, port: False
+    command = ["sh", "-c", f"echo $$ > {pathlib.Path.cwd()}/pid; exec sleep 60"]
+    servers.RECIPES["redis"] = servers.RECIPES["redis"]._replace(
+        binaries=(), command=lambda home, port: command, account="root"
+    )
+
+def test_it(redis_url): pass
+"""
+    (tmp_path / "test_it.py").write_text(tests)
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "-p", "no:cacheprovider", "test_it.py"],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if "INFRA" not in key},
+        stdout=subprocess.DEVNULL,
+        # a shell in the background may have made us deaf to Ctrl-C, and its children with us
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as session:
+        pid = tmp_path / "pid"
+        while not (pid.exists() and pid.read_text()):
+            assert session.poll() is None
+            time.sleep(0.01)
+        session.send_signal(signal.SIGINT)
+        assert pytest.ExitCode.INTERRUPTED == session.wait(30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_importing_the_package_does_not_import_pytest():

@@ -162,6 +162,35 @@ async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.Monke
         await start_private_server("redis")
 
 
+async def test_a_start_that_is_cancelled_leaves_no_process_and_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    home = tmp_path / "home"
+    silent = _recipes.RECIPES["redis"]._replace(
+        binaries=(), command=lambda home, port: ["sh", "-c", "echo $$ > pid; exec sleep 60"]
+    )
+    monkeypatch.setitem(servers.RECIPES, "redis", silent)
+    monkeypatch.setattr(servers.tempfile, "mkdtemp", lambda prefix: home.mkdir() or str(home))
+    starting = asyncio.create_task(start_private_server("redis"))
+    while not ((home / "pid").exists() and (home / "pid").read_text()):  # noqa: ASYNC110 -- another process writes it
+        await asyncio.sleep(0.01)
+    pid = int((home / "pid").read_text())
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not home.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
+@pytest.mark.parametrize("kind", EACH)
+async def test_no_private_server_runs_as_root(private_server: Start, kind: str):
+    server = await private_server(kind)
+    pid = server._process.pid  # type: ignore[attr-defined]  # its first process
+    assert 0 != Path(f"/proc/{pid}").stat().st_uid
+
+
 @pytest.mark.parametrize("kind", ["oracle", "", "s3"])
 def test_a_kind_nobody_knows_is_refused(kind: str):
     with pytest.raises(InvalidOption, match="kinds are postgres, mysql"):

@@ -40,8 +40,8 @@ class Recipe(NamedTuple):
     """Run once after the first start: accounts, databases."""
     lets_in: Callable[[str], bool] | None = None
     """Whether a server at a URL takes that URL's login; None where there is none."""
-    account: str | None = None
-    """Whom to run as when root runs the tests, because the server refuses root."""
+    account: str = "nobody"
+    """Whom to run as when root runs the tests."""
     timeout: float = 30.0
 
     def which(self, binary: str) -> str | None:
@@ -164,8 +164,8 @@ def _mysql_prepare(home: Path) -> list[str]:
 def _mysql_finish(home: Path, port: int) -> list[str]:
     client = RECIPES["mysql"].found("mariadb")
     grants = (
-        "create database infra_test; "
-        "create user 'infra_test'@'%' identified by 'infra_test'; "
+        "create database if not exists infra_test; "
+        "create user if not exists 'infra_test'@'%' identified by 'infra_test'; "
         "grant all on *.* to 'infra_test'@'%' with grant option"
     )
     return [client, "--no-defaults", f"--socket={home}/s.sock", "--user=root", "-e", grants]
@@ -248,6 +248,7 @@ RECIPES = {
             b"PING\r\n",
             b"+PONG",
             _redis_command,
+            account="redis",
         ),
         Recipe(
             "amqp",
@@ -271,6 +272,7 @@ RECIPES = {
             b"",
             b'"jetstream":true',
             _nats_command,
+            account="nats",
         ),
     )
 }

@@ -99,6 +99,9 @@ class CrashingProcess:
             self.kill()
             await self.wait()
             raise self._failed(f"was not ready after {timeout:g} s") from exc
+        except BaseException:
+            self.kill()  # nobody would know of it: the caller was cancelled, or `ready` raised
+            raise
 
     def kill(self) -> None:
         """Kill it with SIGKILL: no handler, no `finally`, no flush. One that ended is let be."""

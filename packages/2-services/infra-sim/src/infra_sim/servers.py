@@ -23,7 +23,7 @@ from infra_sim._recipes import RECIPES, Recipe, free_port, listens, speaks
 from infra_sim.errors import InvalidOption, ServerFailed, ServerMissing, ServerNotOurs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["KINDS", "Server", "find_server", "start_private_server"]
 
@@ -131,16 +131,26 @@ class _PrivateServer:
         self.url = recipe.url.format(port=self._port)
         self._home: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._given_up = False
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._start)
+        self._given_up = False
+        starting = asyncio.ensure_future(asyncio.to_thread(self._start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Ctrl-C arrives here: the thread would go on, and leave a server that nobody stops.
+            self._given_up = True
+            await asyncio.wait([starting])
+            await asyncio.to_thread(self._stop)
+            raise
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._stop)
 
     async def restart(self) -> None:
         await asyncio.to_thread(self._end, signal.SIGTERM)
-        await asyncio.to_thread(self._start)
+        await self.start()
 
     async def kill(self) -> None:
         await asyncio.to_thread(self._end, signal.SIGKILL)
@@ -155,8 +165,14 @@ class _PrivateServer:
             if first and self._recipe.prepare:
                 self._run(self._recipe.prepare(self._home), as_account=True)
             self._launch(self._home)
+            self._wait_until(lambda: speaks(self._recipe, self._port))
+            # One that answers may still be recovering, and lets nobody in meanwhile.
             if first and self._recipe.finish:
-                self._run(self._recipe.finish(self._home, self._port))
+                finish = self._recipe.finish(self._home, self._port)
+                self._wait_until(lambda: self._succeeds(finish))
+            if self._recipe.lets_in:
+                lets_in = self._recipe.lets_in
+                self._wait_until(lambda: lets_in(self.url))
         except BaseException:
             self._stop()
             raise
@@ -168,8 +184,8 @@ class _PrivateServer:
         return home
 
     def _account(self) -> pwd.struct_passwd | None:
-        """Return whom to run as: nobody special, unless we are root and the server refuses root."""
-        if os.geteuid() != 0 or self._recipe.account is None:
+        """Return whom to run as when we are root: the server's own account, else nobody."""
+        if os.geteuid() != 0:
             return None
         try:
             return pwd.getpwnam(self._recipe.account)
@@ -187,7 +203,17 @@ class _PrivateServer:
         return options
 
     def _run(self, command: list[str], *, as_account: bool = False) -> None:
-        result = subprocess.run(  # noqa: S603 -- our own command
+        result = self._result(command, as_account=as_account)
+        if result.returncode:
+            raise self._failed(f"{Path(command[0]).name} failed", result.stdout)
+
+    def _succeeds(self, command: list[str]) -> bool:
+        return self._result(command).returncode == 0
+
+    def _result(
+        self, command: list[str], *, as_account: bool = False
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(  # noqa: S603 -- our own command
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -196,8 +222,6 @@ class _PrivateServer:
             check=False,
             **self._options(as_account=as_account),
         )
-        if result.returncode:
-            raise self._failed(f"{Path(command[0]).name} failed", result.stdout)
 
     def _launch(self, home: Path) -> None:
         with (home / "server.log").open("ab") as log:
@@ -209,12 +233,20 @@ class _PrivateServer:
                 start_new_session=True,  # a Ctrl-C in the terminal is the test run's, not theirs
                 **self._options(as_account=True),
             )
+
+    def _wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds; ServerFailed when the server ends or time runs out first."""
         until = time.monotonic() + self._recipe.timeout
-        while not speaks(self._recipe, self._port):
-            if self._process.poll() is not None or time.monotonic() > until:
-                what = "ended" if self._process.poll() is not None else "does not answer"
-                raise self._failed(f"the server {what}", (home / "server.log").read_bytes())
+        while not holds():
+            ended = self._process is None or self._process.poll() is not None
+            if ended or self._given_up or time.monotonic() > until:
+                what = "the server ended" if ended else "the server does not answer"
+                raise self._failed(what, self._log())
             time.sleep(0.02)
+
+    def _log(self) -> bytes:
+        log = None if self._home is None else self._home / "server.log"
+        return log.read_bytes() if log and log.exists() else b""
 
     def _end(self, sign: signal.Signals) -> None:
         """End all its processes with a signal, and whatever is left after ten seconds with -9."""
