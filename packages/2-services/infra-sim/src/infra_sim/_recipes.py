@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RECIPES", "Recipe", "free_port", "listens", "speaks"]
+__all__ = ["RECIPES", "Recipe", "free_port", "speaks"]
 
 # Besides PATH: where distributions keep what they do not put there.
 _PLACES = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/sbin")
@@ -68,13 +68,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def listens(port: int) -> bool:
-    """Return whether anybody listens at a port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def speaks(recipe: Recipe, port: int) -> bool:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from infra_sim._recipes import RECIPES, Recipe, free_port, listens, speaks
+from infra_sim._recipes import RECIPES, Recipe, free_port, speaks
 from infra_sim.errors import InvalidOption, ServerFailed, ServerMissing, ServerNotOurs
 
 if TYPE_CHECKING:
@@ -259,10 +259,13 @@ class _PrivateServer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
         self._process = None
-        # The first process is gone; the others of its group may take a moment longer.
+        # The first process is gone; the others of its group may hold port, files and shared memory
+        # a moment longer.
         until = time.monotonic() + 10
-        while listens(self._port) and time.monotonic() < until:
-            time.sleep(0.01)
+        with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < until:
+                os.killpg(process.pid, 0)
+                time.sleep(0.01)
 
     def _stop(self) -> None:
         self._end(signal.SIGTERM)
