@@ -118,8 +118,14 @@ def _engine(url: URL, settings: DatabaseSettings, **pool: Any) -> AsyncEngine:
 async def _open(*args: Any, **options: Any) -> aiosqlite.Connection:
     connection = aiosqlite.connect(*args, **options)
     connection._thread.daemon = True  # as SQLAlchemy's own creator does
+    opening = asyncio.ensure_future(connection)
     try:
-        return await connection
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # Left alone, its thread would make a connection that nobody has and nobody closes.
+        opening.add_done_callback(lambda _: connection.stop())
+        await asyncio.wait([opening])
+        raise
     except sqlite3.Error:
         # Its thread still reports its end to the loop, which might be closed by then.
         while connection._thread.is_alive():  # noqa: ASYNC110  # a thread sets no asyncio.Event
