@@ -22,6 +22,7 @@ NEEDS = {
     "infra-errors": [],
     "infra-config": ["infra-errors", "attrs"],
     "infra-id": ["infra-errors", "python-ulid", "uuid-utils"],
+    "infra-json": ["infra-errors"],
 }
 # What `import infra_x` may load besides the standard library, of which it may load no part that
 # speaks to a network, another process or another thread.
@@ -29,6 +30,7 @@ ALLOWED = {
     "infra-errors": [],
     "infra-config": ["infra_errors", "attr", "attrs"],
     "infra-id": ["infra_errors"],
+    "infra-json": ["infra_errors"],
 }
 TOOLS = [
     *("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-asyncio", "hypothesis"),

@@ -15,12 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra_json import EncodeError, canonicalize, loads
+from infra_json import EncodeError, canonical, canonicalize, loads
 
-JCS = (
-    Path(os.environ.get("INFRA_CONFORMANCE_DIR", Path(__file__).parents[5] / "shared/conformance"))
-    / "jcs"
-)
+pytestmark = pytest.mark.usefixtures("engine")
+
+PLACES = [
+    os.environ.get("INFRA_CONFORMANCE_DIR"),
+    *(parent / "shared" / "conformance" for parent in Path(__file__).parents),
+]
+FOUND = [Path(place, "jcs") for place in PLACES if place]
+JCS = next((folder for folder in FOUND if folder.is_dir()), Path("absent"))
 
 
 def test_the_example_of_the_rfc():
@@ -121,3 +125,40 @@ def test_the_published_numbers():
         bits, expected = line.split(",")
         (number,) = struct.unpack(">d", bytes.fromhex(bits.rjust(16, "0")))
         assert expected.encode() == canonicalize(number)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53) + 1, 2**53 - 1)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(codec="utf-8")),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+        ),
+        max_leaves=20,
+    )
+)
+def test_the_short_way_and_the_long_way_write_the_same(document: Any):
+    parts: list[str] = []
+    canonical._write(document, parts)
+    assert "".join(parts).encode() == canonicalize(document)
+
+
+def test_the_oracle_agrees():
+    oracle = pytest.importorskip("rfc8785")
+    chance = random.Random(1)
+    for _ in range(2000):
+        number = chance.choice(
+            [chance.random(), chance.uniform(-1e22, 1e22), 10.0 ** chance.randrange(-10, 25)]
+        )
+        document = {"b": [number, None, True], "a\U0001f600": chance.randrange(-(2**53) + 1, 2**53)}
+        assert oracle.dumps(document) == canonicalize(document)
+
+
+def test_an_unsafe_integer_is_named():
+    with pytest.raises(EncodeError) as caught:
+        canonicalize({"a": [1, {"b/c": 2**53}]})
+    assert "/a/1/b~1c" == caught.value.context["path"]

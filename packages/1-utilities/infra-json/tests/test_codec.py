@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import json
 import os
+import struct
+import sys
 import uuid
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -33,10 +35,18 @@ from infra_json import (
     to_json_value,
 )
 
-SUITE = (
-    Path(os.environ.get("INFRA_CONFORMANCE_DIR", Path(__file__).parents[5] / "shared/conformance"))
-    / "JSONTestSuite"
-)
+pytestmark = pytest.mark.usefixtures("engine")
+
+PLACES = [
+    os.environ.get("INFRA_CONFORMANCE_DIR"),
+    *(parent / "shared" / "conformance" for parent in Path(__file__).parents),
+]
+FOUND = [
+    Path(place, "JSONTestSuite")
+    for place in PLACES
+    if place and Path(place, "JSONTestSuite").is_dir()
+]
+SUITE = FOUND[0] if FOUND else Path("absent")
 
 documents = st.recursive(
     st.none()
@@ -355,3 +365,98 @@ def test_the_published_undecided_cases_end_in_a_value_or_an_error_of_ours():
         "i_number_very_big_negative_int.json",
         "i_structure_500_nested_arrays.json",
     } == accepted
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        ([None, 1.5], "[null,1.5]"),
+        ([2**64, -(2**64), 2**70], f"[{2**64},-{2**64},{2**70}]"),
+        ({"b": 1, "\ud7ff": 2, "\ue000": 3, "😀": 4, "a": 5}, None),
+        ([uuid.UUID(int=7), None], '["00000000-0000-0000-0000-000000000007",null]'),
+        ([Color.RED, Level.LOW, None], '["red",1,null]'),
+        (nested(400), "[" * 400 + "]" * 400),
+        ({"null": "null"}, '{"null":"null"}'),
+        ([True, 0, -0.0, 1e-7, 1e300], None),
+        ('\x7f\x1f\u2028\\"/', '"\x7f\\u001f\u2028\\\\\\"/"'),
+    ],
+)
+def test_both_engines_write_the_same(obj: Any, expected: str | None):
+    if expected is not None:
+        assert expected == dumps(obj)
+    assert dumps(obj).encode() == dump_bytes(obj)
+    assert json.loads(json.dumps(to_json_value(obj))) == loads(dumps(obj))
+    if isinstance(obj, dict):
+        assert sorted(obj) == list(loads(dumps(obj, sort_keys=True)))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [float("nan"), float("inf"), float("-inf"), struct.unpack(">d", b"\xff" * 8)[0]],
+    ids=["nan", "inf", "-inf", "payload"],
+)
+def test_no_engine_writes_a_number_that_is_none_as_null(number: float):
+    for obj in ([number], {"a": [None, number]}, [number, "null"]):
+        with pytest.raises(EncodeError, match="is no JSON number"):
+            dump_bytes(obj)
+
+
+def test_an_object_with_a_canonical_text_is_written_so():
+    class Ulid:
+        @classmethod
+        def from_str(cls, text: str) -> Ulid:
+            raise NotImplementedError
+
+        def __str__(self) -> str:
+            return "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+    assert '["01ARZ3NDEKTSV4RRFFQ69G5FAV"]' == dumps([Ulid()])
+
+
+def test_duplicate_names_are_found_wherever_they_are():
+    filler = ",".join(f'"n{i}":{{"a:b":"{{[:"}}' for i in range(500))
+    assert 500 == len(loads(f"{{{filler}}}"))
+    with pytest.raises(DecodeError, match="stands twice") as caught:
+        loads(f'{{{filler},"\\u006e7":1}}')
+    assert "/n7" == caught.value.context["path"]
+
+
+def test_an_integer_may_have_4300_digits_and_a_sign():
+    assert -(10**4300 - 1) == loads("-" + "9" * 4300)
+    with pytest.raises(DecodeError, match="more than 4,300 digits"):
+        loads("-" + "9" * 4301)
+
+
+def test_a_cycle_with_two_ways_into_itself_ends():
+    cycle: list[Any] = []
+    cycle += [cycle, cycle]
+    with pytest.raises(EncodeError, match="contains itself"):
+        dumps(cycle)
+
+
+@given(st.text('[]{}":,\\ 1a', max_size=30))
+def test_brackets_and_colons_are_counted_as_the_parser_sees_them(text: str):
+    try:
+        expected = json.loads(text)
+    except (ValueError, RecursionError):
+        with pytest.raises(DecodeError):
+            loads(text)
+        return
+    assert expected == loads(text, duplicate_keys="last")
+
+
+def test_a_depth_that_the_caller_allows_is_read_or_refused_in_our_words():
+    text = "[" * 3000 + "]" * 3000
+    with contextlib.suppress(TooDeep):  # as far as the interpreter's own limit lets it
+        assert text == dumps(loads(text, max_depth=10_000), max_depth=10_000)
+
+
+def test_an_interpreter_that_reads_longer_integers_changes_nothing():
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        with pytest.raises(DecodeError, match="more than 4,300 digits"):
+            loads("9" * 4301)
+        assert 10**4300 - 1 == loads("9" * 4300)
+    finally:
+        sys.set_int_max_str_digits(before)

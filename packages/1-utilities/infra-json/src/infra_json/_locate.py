@@ -75,7 +75,11 @@ def problem(text: str, *, duplicates: bool, decimals: bool) -> tuple[str, int] |
 
 def _number_problem(text: str, *, decimals: bool) -> str | None:
     if not any(mark in text for mark in ".eE"):
-        return f"an integer of more than {MAX_DIGITS:,} digits" if len(text) > MAX_DIGITS else None
+        return (
+            f"an integer of more than {MAX_DIGITS:,} digits"
+            if len(text.lstrip("-")) > MAX_DIGITS
+            else None
+        )
     if not decimals and math.isinf(float(text)):
         return f"the number {text[:40]} is too large for a double"
     return None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
+from infra_json import _fast
+from infra_json._plain import is_plain
+from infra_json._text import pointer_text
 from infra_json.encode import to_json_value
 from infra_json.errors import EncodeError
 from infra_json.limits import MAX_DEPTH
@@ -28,9 +32,48 @@ def canonicalize(obj: object, *, max_depth: int = MAX_DEPTH) -> bytes:
     encoded as `dumps` does first. Raises EncodeError for what has no JSON form and for integers
     beyond ±(2^53 - 1), which others would read as another number; TooDeep.
     """
+    raw = _fast.encoded(obj, max_depth=max_depth, sort_keys=True, is_safe=True)
+    if raw is None and is_plain(obj, min(max_depth, MAX_DEPTH)):
+        try:
+            raw = _sorted_text(obj).encode()
+        except ValueError:  # NaN or a lone surrogate: the walk below says where
+            raw = None
+    if raw is not None and _is_canonical(raw):
+        return raw
+    value = to_json_value(obj, max_depth=max_depth)
     parts: list[str] = []
-    _write(to_json_value(obj, max_depth=max_depth), parts)
+    try:
+        _write(value, parts)
+    except EncodeError as error:
+        raise error.with_context(path=_unsafe_place(value)) from None
     return "".join(parts).encode()
+
+
+_sorted_text = json.JSONEncoder(
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,  # it is plain, so it has an end
+    separators=(",", ":"),
+    sort_keys=True,
+).encode
+
+# Sorted JSON is canonical already, but for some numbers and for names that sort differently by
+# UTF-16 units. These tables make such places easy to find: what ends a value becomes a comma, and
+# the first byte of a character from U+E000 on 0xff; or all digits 0, and what may stand before a
+# number a comma. What only looks like one, within a string, costs time and nothing else.
+_ENDS = bytes.maketrans(b"]}" + bytes(range(0xEE, 0x100)), b",," + b"\xff" * (0x100 - 0xEE))
+_DIGITS = bytes.maketrans(b"123456789[:-", b"000000000,,,")
+_LONG = b"0" * 16
+_EXPONENT = re.compile(rb"e[-+0-9]")
+
+
+def _is_canonical(raw: bytes) -> bool:
+    """Return whether sorted JSON has no exponent, no ".0", no late character, no long integer."""
+    ends = raw.translate(_ENDS)
+    if b".0," in ends or b"\xff" in ends or raw.endswith(b".0") or _EXPONENT.search(raw):
+        return False
+    digits = raw.translate(_DIGITS)
+    return b"," + _LONG not in digits and not digits.startswith(_LONG)
 
 
 def _write(root: JsonValue, parts: list[str]) -> None:
@@ -74,6 +117,20 @@ def _scalar(value: str | float | None) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return _integer(value) if isinstance(value, int) else _es6_number(value)
+
+
+def _unsafe_place(root: JsonValue) -> str:
+    """Return the pointer of the first integer that others would read as another number."""
+    todo: list[tuple[JsonValue, tuple[str | int, ...]]] = [(root, ())]
+    while todo:
+        value, path = todo.pop()
+        if isinstance(value, int) and abs(value) > _MAX_SAFE:
+            return pointer_text(path)
+        if isinstance(value, dict):
+            todo.extend((value[name], (*path, name)) for name in reversed(value))
+        elif isinstance(value, list):
+            todo.extend((value[at], (*path, at)) for at in range(len(value) - 1, -1, -1))
+    return ""
 
 
 def _utf16(name: str) -> bytes:

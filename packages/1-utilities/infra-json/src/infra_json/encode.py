@@ -38,9 +38,10 @@ def to_json_value(
     Taken besides them: datetime (aware; RFC 3339 in UTC), date, time, timedelta (seconds), UUID,
     Decimal (text), bytes (base64), Enum (its value), Path (posix), IP addresses, tuples, sets
     (sorted by their canonical bytes), Mapping, attrs and dataclass objects (public fields),
-    InfraError (its wire form), objects with `__json__()`; `default` converts the rest. Raises
-    EncodeError with the path for naive datetimes, NaN and infinities, names that are not str,
-    cycles, lone surrogates, Secret, and anything else; TooDeep beyond `max_depth`.
+    InfraError (its wire form), objects with `__json__()`, ULID and whatever else has a text that
+    its class reads with `from_str`; `default` converts the rest. Raises EncodeError with the path
+    for naive datetimes, NaN and infinities, names that are not str, cycles, lone surrogates,
+    Secret, and anything else; TooDeep beyond `max_depth`.
     """
     return _Encoder(max_depth, default).document(obj)
 
@@ -152,6 +153,8 @@ class _Encoder:
                 return convert(obj)
         if isinstance(obj, datetime):
             return self.moment(obj)
+        if callable(getattr(type(obj), "from_str", None)):  # ULID, and what is made like it
+            return str(obj)
         if isinstance(obj, date):
             return obj.isoformat()
         if self.default is None:
