@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, TypedDict
 from uuid import UUID
@@ -305,7 +306,7 @@ def test_every_item_that_is_wrong_is_named():
         (Nested | str, "only scalar types can be alternatives"),
         (type[int], "type"),
     ],
-    ids=repr,
+    ids=map(str, count()),
 )
 def test_a_type_that_cannot_be_read_is_refused_naming_the_field(kind: Any, why: str):
     with pytest.raises(BadSetting, match=r"One\.x has the type") as caught:

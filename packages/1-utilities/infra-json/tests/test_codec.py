@@ -294,6 +294,7 @@ def nested(depth: int) -> Any:
     return value
 
 
+@pytest.mark.deep_stack
 @pytest.mark.parametrize("write", [dumps, dump_bytes, canonicalize])
 def test_depth_is_bounded_on_the_way_out(write: Any):
     assert write(nested(512))
@@ -302,6 +303,7 @@ def test_depth_is_bounded_on_the_way_out(write: Any):
             write(nested(depth))
 
 
+@pytest.mark.deep_stack
 def test_a_depth_the_writer_cannot_reach_is_still_an_error_of_ours():
     with pytest.raises(TooDeep):
         dumps(nested(100_000), max_depth=1_000_000)

@@ -14,6 +14,7 @@ import infra_json
 SOURCES = [str(Path(module.__file__).parents[1]) for module in (infra_errors, infra_json)]
 
 
+@pytest.mark.subprocess
 def test_queries_are_loaded_when_they_are_asked_for():
     code = (
         f"import sys; sys.path[:0] = {SOURCES!r}; import infra_json; print(*sys.modules);"

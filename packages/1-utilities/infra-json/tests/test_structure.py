@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypedDict
 
@@ -151,7 +152,7 @@ UserId = NewType("UserId", int)
         (Annotated[int, ["no hash"]], 1),
         (UserId, UserId(1)),
     ],
-    ids=repr,
+    ids=map(str, count()),
 )
 def test_what_goes_out_comes_back(hint: Any, value: Any):
     found = loads(dumps(value), type=hint)
@@ -278,7 +279,7 @@ class Opaque:
 @pytest.mark.parametrize(
     "hint",
     [Opaque, int | Level, str | datetime, Circle | Point, dict[int, str], complex, list[Opaque]],
-    ids=repr,
+    ids=map(str, count()),
 )
 def test_a_type_that_would_need_a_guess_is_refused_at_first_use(hint: Any):
     with pytest.raises(TypeNotSupported) as caught:
@@ -291,6 +292,7 @@ def test_exact_decimals_are_taken_where_numbers_are_read_so():
     assert [0.1] == loads("[0.10]", type=list[float], decimals=True)
 
 
+@pytest.mark.deep_stack
 def test_depth_is_bounded(nested: Callable[[int], Any]):
     def chain(depth: int) -> Any:
         value: Any = {"name": "end"}
