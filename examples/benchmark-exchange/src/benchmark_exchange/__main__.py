@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -38,13 +39,19 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     args = _parser().parse_args(argv)
     try:
-        return asyncio.run(_COMMANDS[args.command](args))
+        code = asyncio.run(_COMMANDS[args.command](args))
+        sys.stdout.flush()
     except (ConfigError, DatabaseUnavailable) as exc:
         return _failed(exc, 2)
     except InfraError as exc:
         return _failed(exc, 1)
+    except BrokenPipeError:
+        # The reader left (`| head`): what is still buffered goes nowhere, and that is no failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 def _failed(exc: InfraError, code: int) -> int:
@@ -71,7 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--port", type=int, help="port to listen at, 0 for a free one")
     three = commands.add_parser("import", help="import a result table, CSV or wheel")
     three.add_argument("file", type=Path, metavar="FILE")
-    three.add_argument("--importer", choices=["alpaca-eval-2"], default="alpaca-eval-2")
     three.add_argument("--benchmark", metavar="SLUG", help="an existing benchmark to import into")
     three.add_argument("--json", action="store_true", help="print the report as JSON")
     four = commands.add_parser("migrate", help="bring the tables to a revision")
@@ -97,7 +103,7 @@ async def _demo(args: argparse.Namespace) -> int:
         if args.data is None and not args.keep:
             shutil.rmtree(folder, ignore_errors=True)
     if args.keep or args.data:
-        print(f"The data is in {folder}")
+        print(f"The data is in {folder}", file=sys.stderr if args.json else sys.stdout)
     return 0
 
 
@@ -118,8 +124,9 @@ async def _import(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(attrs.asdict(report)))
         return 0
+    found = "1 finding" if len(report.findings) == 1 else f"{len(report.findings)} findings"
     what = "nothing changed" if report.unchanged else f"{report.imported} imported"
-    print(f"{report.benchmark}: {report.rows} rows, {what}, {len(report.findings)} findings")
+    print(f"{report.benchmark}: {report.rows} rows, {what}, {found}")
     for model, finding in report.findings:
         print(f"  {model}: {finding}")
     return 0

@@ -6,9 +6,10 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import attrs
 
@@ -23,7 +24,7 @@ from benchmark_exchange.services.boards import BoardService
 from benchmark_exchange.services.catalogue import CatalogueService
 from benchmark_exchange.services.imports import ImportService
 from benchmark_exchange.services.submissions import SubmissionService
-from benchmark_exchange.settings import Settings
+from benchmark_exchange.settings import MIN_TOKEN, Settings
 from infra_db import Database, DatabaseSettings, connect
 from infra_db.migrations import migrate
 from infra_errors import ConfigError, Secret, SecretUrl
@@ -109,7 +110,7 @@ def database_url(settings: Settings) -> SecretUrl:
     if settings.database_url is not None:
         return settings.database_url
     folder = data_folder(settings)
-    return SecretUrl(f"sqlite:///{folder / 'exchange.db'}")
+    return SecretUrl(f"sqlite:///{quote(str(folder / 'exchange.db'))}")
 
 
 def data_folder(settings: Settings) -> Path:
@@ -131,23 +132,36 @@ def admin_token(settings: Settings) -> Secret[str]:
     Return the administrator's bearer token.
 
     When the settings have none, it is read from `admin-token` in the data folder, and made there
-    (0600) at the first start. Raises ConfigError for a file that cannot be read.
+    (0600) at the first start. Raises ConfigError for a file that cannot be read or holds less than
+    32 characters.
     """
     if settings.admin_token is not None:
         return settings.admin_token
     file = data_folder(settings) / "admin-token"
+    if not file.exists():
+        _make_token(file)
     try:
-        return Secret(file.read_text("ascii").strip())
-    except FileNotFoundError:
-        pass
+        token = file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as exc:
         message = f"cannot read {file}: remove it, or set EXCHANGE_ADMIN_TOKEN"
         raise ConfigError(message, code="exchange.admin_token") from exc
-    token = secrets.token_urlsafe(32)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return admin_token(settings)
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(token + "\n")
+    if len(token) < MIN_TOKEN:
+        message = f"{file} holds less than {MIN_TOKEN} characters: remove it, and one is made"
+        raise ConfigError(message, code="exchange.admin_token")
     return Secret(token)
+
+
+def _make_token(file: Path) -> None:
+    """Write a fresh token, whole or not at all; who comes second keeps the first one's."""
+    draft = file.with_name(f"admin-token.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    except OSError as exc:
+        message = f"cannot write {file}: {exc.strerror}; set EXCHANGE_ADMIN_TOKEN"
+        raise ConfigError(message, code="exchange.admin_token") from exc
+    finally:
+        draft.unlink(missing_ok=True)

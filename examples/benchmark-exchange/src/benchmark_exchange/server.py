@@ -25,9 +25,10 @@ def listen(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(128)
-    except OSError as exc:
+    except (OSError, OverflowError, UnicodeError) as exc:
         bound.close()
-        message = f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another --port"
+        why = getattr(exc, "strerror", None) or exc
+        message = f"cannot listen on {host}:{port}: {why}; choose another --host or --port"
         raise ConfigError(message, code="exchange.cannot_listen") from exc
     bound.setblocking(False)
     return bound

@@ -10,7 +10,9 @@ import attrs
 from infra_config import Length, Range, Seconds, setting
 from infra_errors import Secret, SecretUrl
 
-__all__ = ["Settings"]
+__all__ = ["MIN_TOKEN", "Settings"]
+
+MIN_TOKEN = 32
 
 
 @attrs.frozen(kw_only=True)
@@ -27,10 +29,9 @@ class Settings:
     database_min_connections: Annotated[int, Range(1, 1000)] = setting(
         5, env="DATABASE_MIN_CONNECTIONS", help="connections kept open"
     )
-    admin_token: Annotated[Secret[str], Length(32)] | None = setting(
+    admin_token: Annotated[Secret[str], Length(MIN_TOKEN)] | None = setting(
         None, help="bearer token of the administrator, at least 32 characters; made when unset"
     )
-    public_url: str = setting("http://127.0.0.1:8000", help="how others reach the service")
     port: Annotated[int, Range(0, 65535)] = setting(
         8000, help="port of `serve`; 0 takes a free one"
     )

@@ -49,8 +49,8 @@ def test_the_demo_tells_its_numbers_as_json(tmp_path: Path):
 
 def test_an_import_reports_and_the_second_says_that_nothing_changed(tmp_path: Path, table: Path):
     first, second = (run(tmp_path, "import", str(table)) for _ in range(2))
-    assert "alpaca-eval-2: 223 rows, 223 imported, 1 findings" == first.stdout.splitlines()[0]
-    assert "alpaca-eval-2: 223 rows, nothing changed, 1 findings" == second.stdout.splitlines()[0]
+    assert "alpaca-eval-2: 223 rows, 223 imported, 1 finding" == first.stdout.splitlines()[0]
+    assert "alpaca-eval-2: 223 rows, nothing changed, 1 finding" == second.stdout.splitlines()[0]
     report = json.loads(run(tmp_path, "import", str(table), "--json").stdout)
     assert (223, 0, True) == (report["rows"], report["imported"], report["unchanged"])
 
@@ -142,3 +142,40 @@ def test_help_has_examples(tmp_path: Path):
     result = run(tmp_path, "--help")
     assert 0 == result.returncode
     assert "examples:" in result.stdout
+
+
+@pytest.mark.parametrize("port", ["70000", "-5"])
+def test_a_port_that_cannot_be_is_one_line_and_code_2(tmp_path: Path, port: str):
+    assert port in only_line(run(tmp_path, "serve", "--port", port), 2)
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a?b", "a#b"])
+def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str):
+    folder = tmp_path / name
+    assert 0 == run(tmp_path, "migrate", EXCHANGE_DATA=str(folder)).returncode
+    assert (folder / "exchange.db").exists()
+
+
+@pytest.mark.parametrize("content", ["", "short\n"])
+def test_an_admin_token_file_that_is_no_secret_is_refused(tmp_path: Path, content: str):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "admin-token").write_text(content)
+    assert "admin-token" in only_line(run(tmp_path, "serve", "--port", "0"), 2)
+
+
+def test_a_reader_that_leaves_is_no_failure(tmp_path: Path):
+    command = [sys.executable, "-m", "benchmark_exchange", "demo"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True
+    ) as process:
+        os.close(writing)
+        _, told = process.communicate(timeout=60)
+    assert (0, "") == (process.returncode, told)
+
+
+def test_json_stays_json_when_the_data_is_kept(tmp_path: Path):
+    result = run(tmp_path, "demo", "--json", "--data", str(tmp_path / "kept"))
+    assert 223 == json.loads(result.stdout)["imported"]
+    assert "kept" in result.stderr

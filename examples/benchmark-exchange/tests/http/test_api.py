@@ -137,6 +137,8 @@ async def test_a_write_needs_the_token(client: httpx2.AsyncClient, signed: dict[
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         refused = await client.post(f"{URL}/submissions", json=BODY, headers=raw)
         assert (401, "exchange.not_signed_in") == (refused.status_code, refused.json()["code"])
+        assert "Bearer" == refused.headers["www-authenticate"]
+        assert "sent as a bearer token" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,18 @@ async def test_a_write_needs_the_token(client: httpx2.AsyncClient, signed: dict[
         ({"score": 101}, "exchange.invalid_submission"),
         ({"standard_error": -1}, "exchange.invalid_submission"),
         ({"n": 1.5}, "exchange.invalid_submission"),
+        ({"n": 10**12}, "exchange.invalid_submission"),
+        ({"score": 10**400}, "exchange.invalid_submission"),
+        ({"standard_error": 1e300}, "exchange.invalid_submission"),
+        ({"counts": {"wins": 10**12, "losses": 1}}, "exchange.invalid_submission"),
+        ({"model": "two\nlines"}, "exchange.invalid_model"),
         ({"model": ""}, "exchange.invalid_model"),
         ({"artifact_sha256": "zz"}, "exchange.invalid_submission"),
         ({"visibility": "secret"}, "exchange.invalid_submission"),
         ({"state": "verified"}, "exchange.unknown_field"),
+        ({"state": None}, "exchange.unknown_field"),
         ({"counts": {"wins": 1}}, "exchange.invalid_submission"),
+        ({"counts": {"wins": None, "losses": 1}}, "exchange.invalid_submission"),
         ({"counts": {"wins": 1, "losses": 1, "ties": 0}}, "exchange.unknown_field"),
         ({"counts": {"wins": -1, "losses": 1}}, "exchange.invalid_submission"),
     ],
@@ -264,3 +273,25 @@ async def test_every_answer_has_the_security_headers(client: httpx2.AsyncClient)
         assert "default-src 'self'; frame-ancestors 'none'" == headers["content-security-policy"]
         assert "nosniff" == headers["x-content-type-options"]
         assert "server" not in headers
+
+
+async def test_a_key_is_not_answered_with_another_benchmarks_result(
+    client: httpx2.AsyncClient, signed: dict[str, str]
+):
+    await client.post(f"{URL}/submissions", json=BODY, headers=signed)
+    other = await client.post("/v1/benchmarks/other/submissions", json=BODY, headers=signed)
+    assert (409, "exchange.idempotency_mismatch") == (other.status_code, other.json()["code"])
+
+
+async def test_a_field_of_another_type_is_told_what_it_should_be(
+    client: httpx2.AsyncClient, signed: dict[str, str]
+):
+    refused = await client.post(f"{URL}/submissions", json=BODY | {"n": "9"}, headers=signed)
+    assert "n is a whole number, not a text" == refused.json()["detail"]
+
+
+async def test_a_tag_that_a_proxy_weakened_is_still_known(client: httpx2.AsyncClient):
+    tag = (await client.get(f"{URL}/leaderboard")).headers["etag"]
+    for given in (f"W/{tag}", f'"x", {tag}', "*"):
+        answer = await client.get(f"{URL}/leaderboard", headers={"If-None-Match": given})
+        assert 304 == answer.status_code

@@ -85,3 +85,18 @@ async def test_an_error_is_a_page_too(client: httpx2.AsyncClient, path: str, sta
     assert status == page.status_code
     assert page.headers["content-type"].startswith("text/html")
     assert 1 == page.text.count("<h1>")
+
+
+async def test_a_board_that_is_cut_says_so_and_leads_to_the_rest(client: httpx2.AsyncClient):
+    page = (await client.get(f"{PAGE}?limit=10")).text
+    assert "The first 10 of 223 are shown." in page
+    assert "limit=1000" in page
+    assert "are shown" not in (await client.get(PAGE)).text
+
+
+async def test_a_name_does_not_turn_the_text_after_it_around(
+    client: httpx2.AsyncClient, signed: dict[str, str]
+):
+    body = {"model": "\u202egnol", "score": 99.0, "artifact_sha256": "0" * 64}
+    await client.post("/v1/benchmarks/alpaca-eval-2/submissions", json=body, headers=signed)
+    assert ">\u2068\u202egnol\u2069 <tspan" in (await client.get(PAGE)).text

@@ -32,7 +32,7 @@ def write(tmp_path: Path):
 def faults(file: Path) -> list[str]:
     with pytest.raises(BadImport) as caught:
         read(file)
-    return [violation.message for violation in caught.value.violations] or [caught.value.message]
+    return [str(violation) for violation in caught.value.violations] or [caught.value.message]
 
 
 def test_the_real_table_has_its_known_facts(table: Path):
@@ -66,6 +66,17 @@ def test_every_published_table_is_read_whole_but_the_one_of_another_shape():
     ("row", "expected"),
     [
         ("model-b,abc,1.5,1,1,0,2,dev", "results.csv:3:2: win_rate 'abc' is no number"),
+        (
+            "b\x1b[2J,50,1,1,1,0,2,dev",
+            "results.csv:3:1: the model holds U+001B, which cannot be shown",
+        ),
+        (
+            "b\x9b,50,1,1,1,0,2,dev",
+            "results.csv:3:1: the model holds U+009B, which cannot be shown",
+        ),
+        ("b,50,1e308,1,1,0,2,dev", "results.csv:3:3: standard_error '1e308' is no finite number"),
+        ("b,50,1,1e19,1,0,2,dev", "results.csv:3:4: n_wins '1e19' is no count"),
+        ("b,50,1,1,1,0,1e19,dev", "results.csv:3:7: n_total '1e19' is no count"),
         ("model-b,nan,1.5,1,1,0,2,dev", "results.csv:3:2: win_rate 'nan' is no finite number"),
         ("model-b,inf,1.5,1,1,0,2,dev", "results.csv:3:2: win_rate 'inf' is no finite number"),
         ("model-b,1_0,1.5,1,1,0,2,dev", "results.csv:3:2: win_rate '1_0' is no finite number"),
@@ -77,8 +88,8 @@ def test_every_published_table_is_read_whole_but_the_one_of_another_shape():
         ("model-b,50,1,1.5,1,0,2,dev", "results.csv:3:4: n_wins '1.5' is no count"),
         ("model-b,50,1,1,1,0,0,dev", "results.csv:3:7: n_total is 1 or more"),
         ("model-b,50,1,1,1,0,,dev", "results.csv:3:7: n_total is empty"),
-        (",50,1,1,1,0,2,dev", "results.csv:3:1: the model has 1 to 200 characters"),
-        ("model-b,50,1,1,1,0,2,", "results.csv:3:8: mode has 1 to 58 characters"),
+        (",50,1,1,1,0,2,dev", "results.csv:3:1: the model has 1 to 200 characters, not 0"),
+        ("model-b,50,1,1,1,0,2,", "results.csv:3:8: mode has 1 to 58 characters, not 0"),
         ("model-b,50,1", "results.csv:3:3: the row has 3 cells, the header has 8"),
         (
             "model-a,50,1,1,1,0,2,dev",
@@ -97,10 +108,11 @@ def test_all_faults_are_told_at_once(write):
 
 
 def test_a_line_is_counted_as_an_editor_does_even_after_a_quoted_line_break(write):
-    row = '"two\nlines",50,1,1,1,0,2,dev'
-    assert ["results.csv:4:2: win_rate 'x' is no number"] == faults(
-        write(HEADER, row, "b,x,1,1,1,0,2,dev")
-    )
+    row = 'a,50,1,1,1,0,2,"dev\nmode"'
+    assert [
+        "results.csv:2:8: mode holds U+000A, which cannot be shown",
+        "results.csv:4:2: win_rate 'x' is no number",
+    ] == faults(write(HEADER, row, "b,x,1,1,1,0,2,dev"))
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,23 @@ async def test_the_migrations_make_what_the_tables_say(settings: Settings):
         pass
     async with connect(database_url(settings)) as db:
         assert () == await schema_differences(db, Base.metadata, directory=MIGRATIONS)
+
+
+async def test_rows_of_an_import_that_never_ended_are_not_lost_to_another_file(
+    resources: Resources, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(resources.imports, "_finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await resources.imports.run(table)
+    newer = tmp_path / "newer.csv"
+    newer.write_text(table.read_text("utf-8").rsplit("\n", 2)[0] + "\n", "utf-8")
+    report = await resources.imports.run(newer)
+    assert (222, 0, False) == (report.rows, report.imported, report.unchanged)
+    assert 222 == (await resources.boards.leaderboard(SLUG)).total
+    await resources.imports.run(table)
+    assert 223 == (await resources.boards.leaderboard(SLUG)).total
+    assert [] == await resources.check()

@@ -90,7 +90,7 @@ class NewBenchmark:
         check_slug("benchmark", self.slug)
         check_slug("benchmark", self.category)
         check_text("benchmark", "title", self.title, 200)
-        check_text("benchmark", "description", self.description, 20_000)
+        check_text("benchmark", "description", self.description, 20_000, lines=True)
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from benchmark_exchange.domain._check import check_finite
+from benchmark_exchange.domain._check import check_count, check_finite
 from benchmark_exchange.domain.errors import IllegalTransition, invalid
 from benchmark_exchange.domain.ids import (
     BenchmarkId,
@@ -81,9 +81,9 @@ class Counts:
     draws: int = 0
 
     def __attrs_post_init__(self) -> None:
-        if min(self.wins, self.losses, self.draws) < 0:
-            message = "wins, losses and draws are counts of 0 or more"
-            raise invalid("submission", message)
+        check_count("submission", "wins", self.wins)
+        check_count("submission", "losses", self.losses)
+        check_count("submission", "draws", self.draws)
 
     @property
     def total(self) -> int:
@@ -121,9 +121,8 @@ class NewSubmission:
             if self.standard_error < 0:
                 message = f"a standard error is 0 or more, not {self.standard_error}"
                 raise invalid("submission", message)
-        if self.n is not None and self.n < 1:
-            message = f"n counts the items and is 1 or more, not {self.n}"
-            raise invalid("submission", message)
+        if self.n is not None:
+            check_count("submission", "n", self.n, least=1)
         if not re.fullmatch(r"[0-9a-f]{64}", self.artifact_sha256):
             message = "artifact_sha256 is 64 lower-case hexadecimal digits"
             raise invalid("submission", message)

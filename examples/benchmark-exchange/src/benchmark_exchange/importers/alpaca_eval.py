@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import zipfile
 from hashlib import sha256
 from pathlib import Path
 
 import attrs
 
+from benchmark_exchange.domain._check import is_count, is_finite, text_fault
 from benchmark_exchange.domain.benchmark import Metric, MetricKind, NewBenchmark
 from benchmark_exchange.domain.errors import BadImport
 from benchmark_exchange.domain.submission import Counts
@@ -86,7 +86,7 @@ def read(path: Path) -> ResultTable:
         data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
     except OSError as exc:
         message = f"cannot read {path}: {exc.strerror or exc}"
-        raise BadImport(message, path=str(path)) from exc
+        raise BadImport(message) from exc
     if data is None:
         raise _refused(path.name, f"the file is larger than {MAX_BYTES // 2**20} MiB")
     if data.startswith(b"PK\x03\x04"):
@@ -126,8 +126,9 @@ def _rows(name: str, data: bytes) -> tuple[ImportedResult, ...]:
     except csv.Error as exc:
         faults.append(_fault(name, reader.line_num, 1, "the row", f"is no CSV: {exc}"))
     if faults:
-        message = f"{name} is malformed, so nothing of it is imported: {faults[0].message}"
-        raise BadImport(message, violations=faults, path=name)
+        places = "1 place" if len(faults) == 1 else f"{len(faults)} places"
+        message = f"{name} is malformed in {places}, so nothing of it is imported"
+        raise BadImport(message, violations=faults)
     if not rows:
         raise _refused(name, "the table has no rows")
     return tuple(rows)
@@ -188,8 +189,7 @@ def _row(
 def _cell_fault(field: str, text: str) -> str | None:
     """Return what is wrong with a cell, or None."""
     if field in {"", "mode"}:
-        most = 200 if field == "" else 58
-        return None if text.strip() and len(text) <= most else f"has 1 to {most} characters"
+        return text_fault(text, 200 if field == "" else 58)
     if field not in _NUMBERS and field not in _WHOLE:
         return None
     if not text:
@@ -198,9 +198,9 @@ def _cell_fault(field: str, text: str) -> str | None:
         number = float(text)
     except ValueError:
         return f"{text[:40]!r} is no number"
-    if not math.isfinite(number) or "_" in text:
+    if not is_finite(number) or "_" in text:
         return f"{text[:40]!r} is no finite number"
-    if field in _WHOLE and (not number.is_integer() or number < 0):
+    if field in _WHOLE and not is_count(number):
         return f"{text[:40]!r} is no count"
     if field == "n_total" and number < 1:
         return "is 1 or more"
@@ -219,9 +219,8 @@ def _counts(numbers: dict[str, float | None]) -> Counts | None:
 
 
 def _fault(name: str, line: int, column: int, field: str, why: str) -> Violation:
-    where = f"{name}:{line}:{column}"
-    return Violation(path=f"/{line}/{column}", message=f"{where}: {field} {why}", source=where)
+    return Violation(path=f"{name}:{line}:{column}", message=f"{field} {why}")
 
 
 def _refused(name: str, why: str) -> BadImport:
-    return BadImport(why if why.startswith(name) else f"{name}: {why}", path=name)
+    return BadImport(why if why.startswith(name) else f"{name}: {why}")

@@ -47,7 +47,8 @@ class SqlImportRepository:
 
     async def finish(self, id: ImportJobId) -> None:
         """Mark the job done; its rows may stand on boards from now on."""
-        await self._rows.update(id.uuid, {"state": "done"})
+        row = await self._rows.require(id.uuid)
+        await self._rows.update(id.uuid, {"state": "done", "rows_done": row.rows_total})
 
 
 class SqlIdempotencyRepository:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, func, or_, select, update
 
 from benchmark_exchange.domain.benchmark import Benchmark
 from benchmark_exchange.domain.ids import (
@@ -108,6 +108,28 @@ class SqlSubmissionRepository:
             SubmissionRow.artifact_sha256.in_(list(artifacts)),
         )
         return {row[0] for row in await self._db.fetch_all(statement)}
+
+    async def adopt(
+        self,
+        version: BenchmarkVersionId,
+        submitter: UserId,
+        artifacts: Iterable[str],
+        *,
+        job: ImportJobId,
+    ) -> None:
+        """Give this import those of the artifacts (at most 10,000) that an unfinished one has."""
+        unfinished = select(ImportJobRow.id).where(ImportJobRow.state != "done")
+        statement = (
+            update(SubmissionRow)
+            .where(
+                SubmissionRow.benchmark_version_id == version.uuid,
+                SubmissionRow.submitter_id == submitter.uuid,
+                SubmissionRow.artifact_sha256.in_(list(artifacts)),
+                SubmissionRow.import_job_id.in_(unfinished),
+            )
+            .values(import_job_id=job.uuid)
+        )
+        await self._db.execute(statement)
 
     async def events(self, id: SubmissionId) -> tuple[SubmissionEvent, ...]:
         """Return the history of a result, oldest first."""

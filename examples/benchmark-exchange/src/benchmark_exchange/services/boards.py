@@ -15,7 +15,14 @@ from benchmark_exchange.ports import (
 )
 from benchmark_exchange.ranking.intervals import Ranked, Scored, agresti_coull_error, rank
 
-__all__ = ["ACCEPTED_BOARD", "STORED", "VERIFIED_BOARD", "BoardService", "board_entries"]
+__all__ = [
+    "ACCEPTED_BOARD",
+    "MAX_LIMIT",
+    "STORED",
+    "VERIFIED_BOARD",
+    "BoardService",
+    "board_entries",
+]
 
 ACCEPTED_BOARD = Board("accepted")
 VERIFIED_BOARD = Board("verified")

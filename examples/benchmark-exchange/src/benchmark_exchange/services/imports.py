@@ -4,7 +4,8 @@ Importing a file so that a crash at any moment loses nothing and doubles nothing
 The file is read whole first: a malformed one writes nothing. Then its rows go in by chunks, each
 one transaction that also counts the chunk as done. A row's artifact is its canonical JSON, so a row
 that is there already is known by its digest and not stored again. The last transaction marks the
-job done and publishes the boards: half a table never stands on one.
+job done and publishes the boards: half a table never stands on one. It also adopts the rows that
+an import which was never finished left behind, when this file holds them too.
 """
 
 from __future__ import annotations
@@ -87,13 +88,13 @@ class ImportService:
         results = [_submission(row, importer) for row in table.rows]
         findings = tuple((new.model.label, text) for new in results for text in findings_of(new))
         if job.done:
-            return _report(table, benchmark, 0, findings)
+            return _report(table, benchmark, None, findings)
         for new in results:
             check_open(benchmark, new)
         imported = 0
         for chunk in _chunks(results):
             imported += await self._store(chunk, benchmark, job, importer)
-        await self._finish(job, benchmark)
+        await self._finish(results, benchmark, job, importer)
         return _report(table, benchmark, imported, findings)
 
     async def _open(self, table: ResultTable, benchmark: Benchmark) -> ImportJob:
@@ -130,8 +131,19 @@ class ImportService:
 
         return await self._unit(work)
 
-    async def _finish(self, job: ImportJob, benchmark: Benchmark) -> None:
+    async def _finish(
+        self,
+        results: Sequence[NewSubmission],
+        benchmark: Benchmark,
+        job: ImportJob,
+        importer: Importer,
+    ) -> None:
         async def work() -> None:
+            for chunk in _chunks(results):
+                artifacts = [new.artifact_sha256 for new in chunk]
+                await self._submissions.adopt(
+                    benchmark.version.id, importer.user, artifacts, job=job.id
+                )
             await self._imports.finish(job.id)
             await self._boards.publish(benchmark)
 
@@ -167,13 +179,14 @@ def _count_findings(checked: Sequence[Checked]) -> int:
 def _report(
     table: ResultTable,
     benchmark: Benchmark,
-    imported: int,
+    imported: int | None,
     findings: tuple[tuple[str, str], ...],
 ) -> ImportReport:
+    """Tell of a run; `imported` None when the file had been imported before."""
     return ImportReport(
         benchmark=benchmark.slug,
         rows=len(table.rows),
-        imported=imported,
+        imported=imported or 0,
         findings=findings,
-        unchanged=imported == 0,
+        unchanged=imported is None,
     )

@@ -18,7 +18,7 @@ from benchmark_exchange.resources import Resources
 from infra_errors import Secret, ValidationError
 from infra_json import JsonValue, canonicalize, dump_bytes, loads
 
-__all__ = ["Api", "JsonResponse", "board_of", "etag_of", "page_of", "status_of"]
+__all__ = ["Api", "JsonResponse", "board_of", "etag_of", "is_known", "page_of", "status_of"]
 
 MAX_BODY = 64 * 1024
 MAX_DEPTH = 32
@@ -31,6 +31,16 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "counts": dict,
     "artifact_sha256": str,
     "visibility": str,
+}
+_KINDS: dict[Any, str] = {
+    str: "a text",
+    int: "a whole number",
+    (int, float): "a number",
+    float: "a fraction",
+    dict: "an object",
+    list: "a list",
+    bool: "a truth value",
+    type(None): "null",
 }
 _REQUIRED = ("model", "score", "artifact_sha256")
 _COUNTS = ("wins", "losses", "draws")
@@ -83,12 +93,15 @@ class Api:
             raise ValidationError(message, code="exchange.idempotency_key")
         body = await _json_body(request)
         new = _new_submission(body, self._administrator)
-        digest = sha256(canonicalize(body)).hexdigest()
         slug = request.path_params["slug"]
+        digest = sha256(canonicalize([slug.lower(), body])).hexdigest()
         made = await self._resources.submissions.submit(slug, new, key=key, body_sha256=digest)
         address = f"/v1/submissions/{made.id}"
         answer = {"id": made.id, "state": made.state, "findings": made.findings}
-        links = {"self": address, "leaderboard": f"/v1/benchmarks/{slug}/leaderboard"}
+        links = {
+            "self": address,
+            "leaderboard": f"/v1/benchmarks/{made.benchmark_slug}/leaderboard",
+        }
         return JsonResponse(
             {**answer, "links": links}, status_code=202, headers={"Location": address}
         )
@@ -112,7 +125,7 @@ class Api:
         board = await board_of(request, self._resources)
         tag = etag_of(board)
         headers = {"ETag": tag, "Cache-Control": "public, max-age=0, must-revalidate"}
-        if tag in [part.strip() for part in request.headers.get("if-none-match", "").split(",")]:
+        if is_known(request, tag):
             return Response(status_code=304, headers=headers)
         return JsonResponse(_leaderboard(board), headers=headers)
 
@@ -122,7 +135,7 @@ class Api:
 
     def _sign_in(self, request: Request) -> None:
         if not self._is_admin(request):
-            message = "this call needs the header `Authorization: Bearer <admin token>`"
+            message = "this call needs the administrator's token, sent as a bearer token"
             raise NotSignedIn(message)
 
 
@@ -147,6 +160,12 @@ def etag_of(board: Leaderboard) -> str:
     """Return the tag of a board's content: it changes with the revision, and with what is shown."""
     shown = f"{board.version}:{board.board.name}:{board.per}:{len(board.entries)}:{board.revision}"
     return f'"{sha256(shown.encode()).hexdigest()[:20]}"'
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names the tag (RFC 9110, 13.1.2: compared weakly, `*` is any)."""
+    given = [part.strip() for part in request.headers.get("if-none-match", "").split(",")]
+    return "*" in given or tag in [part.removeprefix("W/") for part in given]
 
 
 def page_of(request: Request) -> tuple[int, str | None]:
@@ -192,8 +211,8 @@ async def _json_body(request: Request) -> dict[str, JsonValue]:
 
 
 def _new_submission(body: dict[str, JsonValue], submitter: UserId) -> NewSubmission:
+    _check_fields("submission", body, _FIELDS)
     fields = {name: value for name, value in body.items() if value is not None}
-    _check_fields("submission", fields, _FIELDS)
     if missing := [name for name in _REQUIRED if name not in fields]:
         message = f"a submission needs {', '.join(missing)}"
         raise invalid("submission", message)
@@ -202,6 +221,7 @@ def _new_submission(body: dict[str, JsonValue], submitter: UserId) -> NewSubmiss
     counts = values.pop("counts", None)
     if counts is not None:
         _check_fields("counts", counts, dict.fromkeys(_COUNTS, int))
+        counts = {name: value for name, value in counts.items() if value is not None}
         if "wins" not in counts or "losses" not in counts:
             message = "counts needs wins and losses"
             raise invalid("submission", message)
@@ -222,8 +242,10 @@ def _check_fields(what: str, fields: dict[str, Any], known: dict[str, Any]) -> N
         if name not in known:
             message = f"{what} has no field {name[:64]!r}; it has {', '.join(known)}"
             raise UnknownField(message)
+        if value is None:
+            continue  # as good as left out
         if not isinstance(value, known[name]) or isinstance(value, bool):
-            message = f"{name} is of another type: {type(value).__name__}"
+            message = f"{name} is {_KINDS[known[name]]}, not {_KINDS[type(value)]}"
             raise invalid("submission", message)
 
 

@@ -20,7 +20,7 @@ from benchmark_exchange.domain.errors import NoSuchThing
 from benchmark_exchange.domain.ids import SubmissionId, UserId
 from benchmark_exchange.resources import Resources
 from benchmark_exchange.web import pages
-from benchmark_exchange.web.api import Api, JsonResponse, board_of, etag_of, page_of, status_of
+from benchmark_exchange.web.api import Api, JsonResponse, board_of, page_of, status_of
 from infra_errors import DeadlineExceededError, InfraError, Problem, Secret
 from infra_json import dump_bytes
 
@@ -73,11 +73,7 @@ class _Site:
         return HTMLResponse(html)
 
     async def leaderboard(self, request: Request) -> Response:
-        board = await board_of(request, self._resources)
-        return HTMLResponse(
-            pages.leaderboard(board),
-            headers={"ETag": etag_of(board), "Cache-Control": "public, max-age=0, must-revalidate"},
-        )
+        return HTMLResponse(pages.leaderboard(await board_of(request, self._resources)))
 
     async def submission(self, request: Request) -> Response:
         id = SubmissionId.parse(request.path_params["id"])
@@ -117,9 +113,14 @@ async def _not_routed(request: Request, exc: Exception) -> Response:
 def _answer(request: Request, problem: Problem) -> Response:
     """A page where a page was asked for, else a problem document (RFC 9457)."""
     status = problem.status or 500
+    headers = problem.headers()
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if request.url.path.startswith(("/v1/", "/health/")):
-        return Response(dump_bytes(problem.to_dict()), status, headers=problem.headers())
-    return HTMLResponse(pages.failure(status, problem.title or "Error", problem.detail), status)
+        return Response(dump_bytes(problem.to_dict()), status, headers=headers)
+    del headers["Content-Type"]
+    html = pages.failure(status, problem.title or "Error", problem.detail)
+    return HTMLResponse(html, status, headers=headers)
 
 
 class _Hardened:

@@ -67,10 +67,11 @@ def _row(entry: LeaderboardEntry, index: int, size: int) -> Markup:
     low, high = _percent(entry.rank, size), _percent(entry.rank_high, size)
     places = f"{entry.rank}–{entry.rank_high}" if entry.rank != entry.rank_high else str(entry.rank)
     name = entry.model if len(entry.model) <= 36 else f"{entry.model[:35]}…"
+    label = (_isolated(name), " ", tag("tspan", f"{places}, {entry.state}"))
     shape = _SHAPES[entry.state]
     return join(
         (
-            tag("text", f"{name} ", tag("tspan", f"{places}, {entry.state}"), x="0", y=top + 12),
+            tag("text", *label, x="0", y=top + 12),
             _closed(
                 "rect",
                 class_=f"bar {shape}",
@@ -82,6 +83,11 @@ def _row(entry: LeaderboardEntry, index: int, size: int) -> Markup:
             _closed("use", href=f"#{shape}", class_=shape, x=f"{low:.1f}%", y=f"{top + 19.5}"),
         )
     )
+
+
+def _isolated(name: str) -> str:
+    """Keep a name that runs from right to left from turning what follows it around (UAX 9)."""
+    return name if name.isascii() else f"\u2068{name}\u2069"
 
 
 def _closed(name: str, /, **attributes: object) -> Markup:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from urllib.parse import urlencode
 
 from benchmark_exchange.domain.benchmark import Benchmark, BenchmarkStatus
 from benchmark_exchange.domain.leaderboard import Leaderboard, LeaderboardEntry
 from benchmark_exchange.domain.submission import Submission, SubmissionEvent
+from benchmark_exchange.services.boards import MAX_LIMIT
 from benchmark_exchange.web.charts import interval_chart
 from benchmark_exchange.web.html import Markup, document, tag
 
@@ -76,12 +78,13 @@ def leaderboard(board: Leaderboard) -> Markup:
         for name, words in _BOARDS.items()
     ]
     intro = tag("p", _summary(board), _published(board))
-    content: tuple[Markup, ...]
+    content: tuple[Markup | None, ...]
     if board.entries:
         scroll = {"class_": "scroll", "role": "region", "aria_label": "Table", "tabindex": "0"}
         content = (
             tag("h2", "Places the uncertainty leaves open"),
             tag("p", _LEGEND, tag("a", "Go to the table", href="#table")),
+            _more(board, path),
             interval_chart(board),
             tag("h2", "Table", id="table"),
             tag("div", _table(board), **scroll),
@@ -91,6 +94,16 @@ def leaderboard(board: Leaderboard) -> Markup:
     heading = tag("h1", f"{board.title} leaderboard")
     nav = tag("nav", *links, aria_label="Boards", class_="boards")
     return document(title=board.title, main=(heading, nav, intro, *content), path=path)
+
+
+def _more(board: Leaderboard, path: str) -> Markup | None:
+    """Say how much of a long board is shown, and lead to more of it."""
+    shown = len(board.entries)
+    if shown == board.total:
+        return None
+    query = urlencode({"board": board.board.name, "per": board.per.value, "limit": MAX_LIMIT})
+    more = tag("a", "Show more", href=f"{path}?{query}") if shown < MAX_LIMIT else None
+    return tag("p", f"The first {shown} of {board.total} are shown. ", more)
 
 
 def _summary(board: Leaderboard) -> str:
