@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import TYPE_CHECKING, Literal
 
 from infra_errors import ConfigError
-from infra_id import _base32, _pool
-from infra_id._core import TimeCounter
+from infra_id import _base32
+from infra_id._generator import Generator, thread_counter
 from infra_id.uuids import check_parts, fill_of, milliseconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from ulid import ULID
 
-    from infra_id.policy import OnOverflow, OnRollback
 
 __all__ = ["UlidGenerator", "ulid", "ulid_at", "ulid_batch", "ulid_from_parts", "ulid_str"]
 
@@ -52,7 +49,24 @@ def ulid_from_parts(ms: int, random10: bytes) -> str:
     return _base32.encode_upper(_layout(ms, int.from_bytes(random10)))
 
 
-class UlidGenerator:
+class _Texts:
+    """Writes ids; of two that follow each other most of the text is the same."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = (-1, "")
+
+    def __call__(self, ms: int, counter: int) -> str:
+        high = ms << 40 | counter >> 40
+        known, start = self._last
+        if high != known:
+            start = _base32.encode_upper(high << 40)[:18]
+            self._last = high, start
+        return start + _base32.encode_last(counter & 0xFF_FFFF_FFFF)
+
+
+class UlidGenerator(Generator):
     """
     One strictly increasing sequence of ULIDs, for all threads that share the object.
 
@@ -60,38 +74,12 @@ class UlidGenerator:
     step: still ordered, as the specification asks, and not to be guessed.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        entropy: Callable[[int], bytes] = os.urandom,
-        sleep: Callable[[float], object] = time.sleep,
-        on_rollback: OnRollback = "hold",
-        on_overflow: OnOverflow = "borrow",
-        max_drift_ms: int = 10_000,
-    ) -> None:
-        self._counter = TimeCounter(
-            _BITS,
-            clock=clock,
-            entropy=entropy,
-            sleep=sleep,
-            on_rollback=on_rollback,
-            on_overflow=on_overflow,
-            max_drift_ms=max_drift_ms,
-        )
-        self._text = _Texts()
+    bits = _BITS
+    texts = _Texts
 
     def next(self) -> ULID:
         """Return the next ULID of the sequence."""
         return as_ulid(_layout(*self._counter.next()))
-
-    def next_str(self) -> str:
-        """Return the next ULID of the sequence as text."""
-        return self._text(*self._counter.next())
-
-    def batch(self, n: int) -> list[str]:
-        """Return the next *n* texts, contiguous in the sequence (1 to 1,000,000)."""
-        return [self._text(*pair) for pair in self._counter.batch(n)]
 
 
 def as_ulid(value: int) -> ULID:
@@ -121,37 +109,12 @@ def _layout(ms: int, counter: int) -> int:
     return ms << 80 | counter
 
 
-class _Texts:
-    """Writes ids; of two that follow each other most of the text is the same."""
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last = (-1, "")
-
-    def __call__(self, ms: int, counter: int) -> str:
-        high = ms << 40 | counter >> 40
-        known, start = self._last
-        if high != known:
-            start = _base32.encode_upper(high << 40)[:18]
-            self._last = high, start
-        return start + _base32.encode_last(counter & 0xFF_FFFF_FFFF)
-
-
 class _Mine(threading.local):
     """What a thread has for itself: its sequence."""
 
     def __init__(self) -> None:
         self.text = _Texts()
-        self.counter = TimeCounter(
-            _BITS,
-            clock=time.time,
-            entropy=_pool.take,
-            sleep=time.sleep,
-            on_rollback="hold",
-            on_overflow="borrow",
-            max_drift_ms=10_000,
-        )
+        self.counter = thread_counter(_BITS)
 
 
 _mine = _Mine()

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from binascii import hexlify
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import UUID
 
 from infra_id import _native, _pool
-from infra_id._core import MAX_MS, TimeCounter, check_batch
+from infra_id._core import MAX_MS, check_batch
+from infra_id._generator import Generator, thread_counter
 from infra_id.errors import BadIdOption, InvalidId, TimestampOverflow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from infra_id.policy import OnOverflow, OnRollback
 
 __all__ = [
     "Uuid7Generator",
@@ -105,7 +100,27 @@ def uuid7_from_parts(ms: int, random10: bytes) -> str:
     return _Texts()(ms, int.from_bytes(random10) & (1 << _BITS) - 1)
 
 
-class Uuid7Generator:
+class _Texts:
+    """Writes ids; of two that follow each other most of the text is the same."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = (-1, "")
+
+    def __call__(self, ms: int, counter: int) -> str:
+        high = ms << 26 | counter >> 48
+        known, start = self._last
+        if high != known:
+            start = (
+                f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-{0x7000 | counter >> 62:04x}-"
+                f"{0x8000 | counter >> 48 & 0x3FFF:04x}-"
+            )
+            self._last = high, start
+        return f"{start}{counter & 0xFFFF_FFFF_FFFF:012x}"
+
+
+class Uuid7Generator(Generator):
     """
     One strictly increasing sequence of UUIDv7, for all threads that share the object.
 
@@ -118,38 +133,12 @@ class Uuid7Generator:
     SequenceExhausted. Raises BadIdOption for an option that cannot work.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        entropy: Callable[[int], bytes] = os.urandom,
-        sleep: Callable[[float], object] = time.sleep,
-        on_rollback: OnRollback = "hold",
-        on_overflow: OnOverflow = "borrow",
-        max_drift_ms: int = 10_000,
-    ) -> None:
-        self._counter = TimeCounter(
-            _BITS,
-            clock=clock,
-            entropy=entropy,
-            sleep=sleep,
-            on_rollback=on_rollback,
-            on_overflow=on_overflow,
-            max_drift_ms=max_drift_ms,
-        )
-        self._text = _Texts()
+    bits = _BITS
+    texts = _Texts
 
     def next(self) -> UUID:
         """Return the next UUID of the sequence."""
         return UUID(int=_layout(*self._counter.next()))
-
-    def next_str(self) -> str:
-        """Return the next UUID of the sequence as text."""
-        return self._text(*self._counter.next())
-
-    def batch(self, n: int) -> list[str]:
-        """Return the next *n* texts, contiguous in the sequence (1 to 1,000,000)."""
-        return [self._text(*pair) for pair in self._counter.batch(n)]
 
 
 def milliseconds_of(t: datetime) -> int:
@@ -186,26 +175,6 @@ def _layout(ms: int, counter: int) -> int:
     return ms << 80 | _FIXED | counter >> 62 << 64 | counter & _LOW
 
 
-class _Texts:
-    """Writes ids; of two that follow each other most of the text is the same."""
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last = (-1, "")
-
-    def __call__(self, ms: int, counter: int) -> str:
-        high = ms << 26 | counter >> 48
-        known, start = self._last
-        if high != known:
-            start = (
-                f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-{0x7000 | counter >> 62:04x}-"
-                f"{0x8000 | counter >> 48 & 0x3FFF:04x}-"
-            )
-            self._last = high, start
-        return f"{start}{counter & 0xFFFF_FFFF_FFFF:012x}"
-
-
 _VERSION_4 = bytes(byte & 0x0F | 0x40 for byte in range(256))
 _VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 # Where the 32 hexadecimal digits stand among the 36 characters.
@@ -231,15 +200,7 @@ class _Mine(threading.local):
     def __init__(self) -> None:
         self.ready: list[str] = []
         self.text = _Texts()
-        self.counter = TimeCounter(
-            _BITS,
-            clock=time.time,
-            entropy=_pool.take,
-            sleep=time.sleep,
-            on_rollback="hold",
-            on_overflow="borrow",
-            max_drift_ms=10_000,
-        )
+        self.counter = thread_counter(_BITS)
 
 
 _mine = _Mine()
