@@ -24,6 +24,7 @@ from infra_config import (
     Origin,
     Range,
     load,
+    load_with_env,
     setting,
 )
 from infra_errors import ConfigError, Secret
@@ -332,3 +333,23 @@ def test_a_stack_of_layers_is_the_update_of_dicts(tables: list[dict[str, int]]):
             origin.source for origin, _ in found.layers
         ]
         assert value == found.value
+
+
+def test_a_file_and_the_environment_over_it_are_one_call(tmp_path: Path):
+    (tmp_path / "config.toml").write_text('name = "file"\nserver.port = 1\n')
+    environ = {"APP_SERVER__PORT": "2"}
+    expected = Settings("file", Server(port=2))
+    assert expected == load_with_env(tmp_path / "config.toml", "APP_", Settings, environ=environ)
+
+
+def test_the_file_of_that_call_has_to_be_there_unless_there_is_none(tmp_path: Path):
+    with pytest.raises(MissingFile):
+        load_with_env(tmp_path / "none.toml", "APP_", Settings, environ={})
+    assert Settings("x") == load_with_env(None, "APP_", Settings, environ={"APP_NAME": "x"})
+
+
+def test_that_call_is_strict_unless_told_otherwise():
+    environ = {"APP_NAME": "x", "APP_NAM": "y"}
+    with pytest.raises(ConfigLoadError, match="did you mean name"):
+        load_with_env(None, "APP_", Settings, environ=environ)
+    assert Settings("x") == load_with_env(None, "APP_", Settings, strict=False, environ=environ)

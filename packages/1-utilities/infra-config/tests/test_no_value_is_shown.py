@@ -15,12 +15,15 @@ import pytest
 from infra_config import (
     ConfigLoadError,
     Custom,
+    DotEnvSource,
     EnvSource,
     FileSource,
     Length,
     MemorySource,
     Pattern,
     Range,
+    SecretsDirSource,
+    TextSource,
     load,
     setting,
 )
@@ -136,6 +139,26 @@ def test_in_a_secret_file(tmp_path: Path):
         check(EnvSource("APP_", environ={f"APP_{name}_FILE": str(tmp_path / "secret")}))
     check(EnvSource("APP_", environ={"APP_HIDDEN": "x", "APP_HIDDEN_FILE": HUNTER}))
     check(EnvSource("APP_", environ={"APP_HIDDEN_FILE": HUNTER}))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "url"])
+def test_in_a_file_of_variables(tmp_path: Path, name: str):
+    file = tmp_path / ".env"
+    for line in (f"APP_{name.upper()}={HUNTER}", f"APP_{name.upper()}S='{HUNTER}'", HUNTER):
+        file.write_text(line)
+        check(DotEnvSource(file, "APP_"))
+
+
+def test_in_a_folder_of_secrets(tmp_path: Path):
+    for name in ("number", "hidden", "pin", "limits"):
+        (tmp_path / name).write_text(HUNTER)
+    shown = check(SecretsDirSource(tmp_path))
+    assert "4 settings" in shown
+
+
+def test_in_a_text_at_hand():
+    check(TextSource(f'number = "{HUNTER}"', "toml"))
+    check(TextSource(f"number = {HUNTER}", "toml"))
 
 
 def test_in_conflicts_and_override_texts():

@@ -16,6 +16,7 @@ from infra_config import (
     FileSource,
     MemorySource,
     MissingFile,
+    TextSource,
     UnreadableFile,
     load,
 )
@@ -170,3 +171,33 @@ def test_a_name_that_is_no_text_is_refused():
 def test_values_in_code_may_be_of_the_settings_type():
     at = datetime(2026, 1, 2, tzinfo=UTC)
     assert at == load(Settings, MemorySource({"at": at})).value.at
+
+
+@pytest.mark.parametrize("text", ['name = "x"\n', b'\xef\xbb\xbfname = "x"'], ids=["str", "bytes"])
+def test_a_text_at_hand_is_read_like_a_file(text: str | bytes):
+    source = TextSource(text, "toml", name="built in")
+    loaded = load(Settings, source)
+    assert "x" == loaded.value.name
+    assert "from built in:1:8: 'x'" in str(loaded.explain("name"))
+    assert "x" not in repr(source).removeprefix("TextSource")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", r"not JSON: .* \(text:1:2\)"),
+        (b"\xff", "not UTF-8 at byte 0"),
+        ("\ud800", "not UTF-8 at byte 0"),
+        (" " * (1024 * 1024 + 1), "longer than 1 MiB"),
+    ],
+    ids=["open", "not UTF-8", "surrogate", "long"],
+)
+def test_a_text_that_cannot_be_read_is_told(text: str | bytes, why: str):
+    with pytest.raises(ConfigLoadError, match=why):
+        load(Settings, TextSource(text, "json"))
+
+
+def test_a_text_in_another_format_is_refused():
+    format: Any = "ini"
+    with pytest.raises(BadSource, match="text: the format ini is not supported"):
+        TextSource("", format)

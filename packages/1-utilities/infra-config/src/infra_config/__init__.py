@@ -18,8 +18,10 @@ timeout = 300.0 (Seconds)
   over default timeout: 30.0
 """
 
+from infra_config.builder import Config, ConfigBuilder, Required
 from infra_config.config import Explanation, Layer, Origin
-from infra_config.env import EnvSource
+from infra_config.env import DotEnvSource, EnvSource
+from infra_config.envtable import EnvVar, env_table
 from infra_config.errors import (
     BadPath,
     BadSetting,
@@ -28,20 +30,30 @@ from infra_config.errors import (
     MissingFile,
     UnreadableFile,
 )
-from infra_config.load import Loaded, load
+from infra_config.house import InfrastructureConfig, InfrastructureSettings
+from infra_config.load import Loaded, load, load_with_env
+from infra_config.reload import Reloader
 from infra_config.rules import Custom, Length, Pattern, Range
+from infra_config.schema import json_schema
+from infra_config.secretsdir import SecretsDirSource
 from infra_config.setting import Seconds, Size, setting
-from infra_config.sources import FileSource, MemorySource, Shape, Source
+from infra_config.sources import FileSource, MemorySource, Shape, Source, TextSource
 
 __all__ = [
     "BadPath",
     "BadSetting",
     "BadSource",
+    "Config",
+    "ConfigBuilder",
     "ConfigLoadError",
     "Custom",
+    "DotEnvSource",
     "EnvSource",
+    "EnvVar",
     "Explanation",
     "FileSource",
+    "InfrastructureConfig",
+    "InfrastructureSettings",
     "Layer",
     "Length",
     "Loaded",
@@ -50,11 +62,18 @@ __all__ = [
     "Origin",
     "Pattern",
     "Range",
+    "Reloader",
+    "Required",
     "Seconds",
+    "SecretsDirSource",
     "Shape",
     "Size",
     "Source",
+    "TextSource",
     "UnreadableFile",
+    "env_table",
+    "json_schema",
     "load",
+    "load_with_env",
     "setting",
 ]

@@ -16,35 +16,35 @@ if TYPE_CHECKING:
     from infra_config._kinds import Kind
     from infra_config.paths import Parts
 
-__all__ = ["explain", "redacted"]
+__all__ = ["ABSENT", "default_of", "explain", "found_in", "masked", "redacted", "walked"]
 
 _MASK = "***"
 _SHOWN = 80
-_ABSENT = object()
+ABSENT = object()
 
 
 def explain(plan: Plan, layers: tuple[Layer, ...], value: object, path: str) -> Explanation:
     """Return where the value at a path came from; raises BadPath where there is none."""
     parts = paths.parse(path)
-    found = _walked(plan, value, parts)
-    if found is _ABSENT:
+    found = walked(plan, value, parts)
+    if found is ABSENT:
         close = nearest(path, plan.names())
         hint = f": did you mean {close}?" if close else ""
         message = f"{plan.name} has no setting {path}{hint}"
         raise BadPath(message)
     given = [
-        (layer.origin(parts), _masked(plan, parts, raw))
+        (layer.origin(parts), masked(plan, parts, raw))
         for layer in reversed(layers)
-        if (raw := _found(layer.data, parts)) is not _ABSENT
+        if (raw := found_in(layer.data, parts)) is not ABSENT
     ]
     is_default = not given
-    default = _default(plan, layers, parts)
-    if default is not _ABSENT:
-        given.append((Origin("default", path), _masked(plan, parts, default)))
+    default = default_of(plan, layers, parts)
+    if default is not ABSENT:
+        given.append((Origin("default", path), masked(plan, parts, default)))
     kind = plan.kind_at(parts)
     return Explanation(
         path,
-        _masked(plan, parts, found),
+        masked(plan, parts, found),
         kind.name if kind else None,
         is_default,
         tuple(given),
@@ -56,14 +56,14 @@ def redacted(plan: Plan, value: object) -> dict[str, Any]:
     return _fields(plan, (), plan, value)
 
 
-def _walked(kind: Kind | None, value: Any, parts: Parts) -> object:
+def walked(kind: Kind | None, value: Any, parts: Parts) -> object:
     """Return what an object of a kind holds at a path."""
     for part in parts:
         inner = plan_in(kind)
         if inner is not None and isinstance(value, inner.cls):
             field = inner.fields.get(str(part))
             if field is None:
-                return _ABSENT
+                return ABSENT
             value = getattr(value, field.attribute)
         else:
             value = _item(value, part)
@@ -71,7 +71,7 @@ def _walked(kind: Kind | None, value: Any, parts: Parts) -> object:
     return value
 
 
-def _found(data: object, parts: Parts) -> object:
+def found_in(data: object, parts: Parts) -> object:
     """Return what a layer holds at a path."""
     for part in parts:
         data = _item(data, part)
@@ -80,14 +80,14 @@ def _found(data: object, parts: Parts) -> object:
 
 def _item(value: object, part: str | int) -> object:
     if isinstance(value, Mapping):
-        return value.get(part, _ABSENT)
+        return value.get(part, ABSENT)
     if isinstance(value, list | tuple) and str(part).isdecimal():
         index = int(part)
-        return value[index] if index < len(value) else _ABSENT
-    return _ABSENT
+        return value[index] if index < len(value) else ABSENT
+    return ABSENT
 
 
-def _default(plan: Plan, layers: tuple[Layer, ...], parts: Parts) -> object:
+def default_of(plan: Plan, layers: tuple[Layer, ...], parts: Parts) -> object:
     """Return the default for a path: its own, or its part of a default that no source touched."""
     for end in range(1, len(parts) + 1):
         field = plan.field_at(parts[:end])
@@ -95,12 +95,12 @@ def _default(plan: Plan, layers: tuple[Layer, ...], parts: Parts) -> object:
             continue
         if end == len(parts):
             return field.default()
-        if all(_found(layer.data, parts[:end]) is _ABSENT for layer in layers):
-            return _walked(field.kind, field.default(), parts[end:])
-    return _ABSENT
+        if all(found_in(layer.data, parts[:end]) is ABSENT for layer in layers):
+            return walked(field.kind, field.default(), parts[end:])
+    return ABSENT
 
 
-def _masked(plan: Plan, parts: Parts, value: object) -> Any:
+def masked(plan: Plan, parts: Parts, value: object) -> Any:
     """Return what may be shown of the value at a path."""
     for end in range(1, len(parts) + 1):
         field = plan.field_at(parts[:end])
@@ -113,16 +113,16 @@ def _masked(plan: Plan, parts: Parts, value: object) -> Any:
     if inner is not None and isinstance(value, inner.cls):
         return _fields(plan, parts, inner, value)
     if isinstance(value, Mapping):
-        return {str(key): _masked(plan, (*parts, str(key)), item) for key, item in value.items()}
+        return {str(key): masked(plan, (*parts, str(key)), item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(plan, (*parts, index), item) for index, item in enumerate(value)]
+        return [masked(plan, (*parts, index), item) for index, item in enumerate(value)]
     return _shown(value)
 
 
 def _fields(plan: Plan, parts: Parts, inner: Plan, value: object) -> dict[str, Any]:
     """Return an object at a path as a table of plain values."""
     return {
-        field.key: _masked(plan, (*parts, field.key), getattr(value, field.attribute))
+        field.key: masked(plan, (*parts, field.key), getattr(value, field.attribute))
         for field in inner.fields.values()
     }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnyKind",
     "CheckedKind",
+    "ChoiceKind",
     "ItemsKind",
     "Kind",
     "MapKind",
@@ -80,6 +81,12 @@ class ScalarKind(Kind):
             except Refused:
                 pass
         return job.expected(self.expects, path, node)
+
+
+class ChoiceKind(ScalarKind):
+    """One of a closed set; `given` are the native values that mean one."""
+
+    given: tuple[object, ...] = ()
 
 
 class SecretKind(ScalarKind):
@@ -267,7 +274,7 @@ def table_of(node: Node) -> dict[str, Node] | None:
     return {key: Leaf(item, node.layer) for key, item in node.value.items()}
 
 
-def choices(name: str, options: Sequence[object], named: Mapping[str, object]) -> ScalarKind:
+def choices(name: str, options: Sequence[object], named: Mapping[str, object]) -> ChoiceKind:
     """
     Return the kind of a closed set.
 
@@ -294,7 +301,9 @@ def choices(name: str, options: Sequence[object], named: Mapping[str, object]) -
             raise Refused
         return named[value]
 
-    return ScalarKind(name, f"one of {', '.join(shown)}", from_text, from_native)
+    kind = ChoiceKind(name, f"one of {', '.join(shown)}", from_text, from_native)
+    kind.given = (*given, *(text for text in named if text not in given))
+    return kind
 
 
 def _items(node: Node) -> list[Any] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 import attrs
 
 from infra_config._job import FAILED, Job, Leaf, Node
-from infra_config._kinds import Kind, table_of
+from infra_config._kinds import CheckedKind, Kind, OptionalKind, table_of
 from infra_config._types import kind_of
 from infra_config._typos import nearest
 from infra_config.errors import BadSetting
@@ -18,7 +18,7 @@ from infra_errors import ConfigError, ValidationError, is_sensitive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Field", "Plan", "plan_in", "plan_of"]
+__all__ = ["Field", "Plan", "places", "plan_in", "plan_of"]
 
 
 @attrs.frozen
@@ -35,6 +35,8 @@ class Field:
         aliases: variables that supply it besides the one named after its path.
         secret: whether its value is a secret, which a file may hold for the environment.
         hidden: whether its value is never shown: a secret, or a name like `password`.
+        unit: what a number counts, "" where nothing is said.
+        help: its meaning in one line.
     """
 
     key: str
@@ -45,6 +47,8 @@ class Field:
     aliases: tuple[str, ...]
     secret: bool
     hidden: bool
+    unit: str
+    help: str
 
 
 class Plan(Kind):
@@ -77,7 +81,7 @@ class Plan(Kind):
 
     def aliases(self) -> Iterator[tuple[Parts, tuple[str, ...]]]:
         """Yield each path that further variables supply, with these."""
-        for path, field in self._walk(()):
+        for path, field in self.walk():
             if field.aliases:
                 yield path, field.aliases
 
@@ -141,7 +145,7 @@ class Plan(Kind):
         if isinstance(field.kind, Plan):
             # names everything that is missing in it, or is made of its own defaults
             return field.kind.bind({}, path, job)
-        job.missing(path, tuple(_places(path, job)))
+        job.missing(path, tuple(places(path, job)))
         return FAILED
 
     def _unknown(self, path: Parts, node: Node, job: Job) -> None:
@@ -153,15 +157,16 @@ class Plan(Kind):
         origin = job.origin(path, node)
         job.doubt(path, "there is no such setting", "unknown", origin=origin, hint=hint)
 
-    def _walk(self, path: Parts) -> Iterator[tuple[Parts, Field]]:
+    def walk(self, path: Parts = ()) -> Iterator[tuple[Parts, Field]]:
+        """Yield each setting and table of settings, a table before what is in it."""
         for key, field in self.fields.items():
             yield (*path, key), field
             plan = plan_in(field.kind)
             if plan:
-                yield from plan._walk((*path, key))
+                yield from plan.walk((*path, key))
 
     def _paths(self) -> Iterator[Parts]:
-        for path, _ in self._walk(()):
+        for path, _ in self.walk():
             yield path
 
 
@@ -247,7 +252,15 @@ def _field(cls: type, declared: Any, hint: object, outer: tuple[type, ...]) -> F
         aliases=(env,) if isinstance(env, str) else tuple(env),
         secret=secret,
         hidden=secret or is_sensitive(key),
+        unit=_unit_of(kind) or declared.metadata.get("unit") or "",
+        help=declared.metadata.get("help") or "",
     )
+
+
+def _unit_of(kind: Kind) -> str:
+    while isinstance(kind, OptionalKind | CheckedKind):
+        kind = kind.inner
+    return {"Seconds": "s", "Size": "B"}.get(kind.name, "")
 
 
 def _default_of(declared: Any) -> Callable[[], object] | _Absent | None:
@@ -262,8 +275,9 @@ def _default_of(declared: Any) -> Callable[[], object] | _Absent | None:
     return _ABSENT if nothing else lambda: default
 
 
-def _places(path: Parts, job: Job) -> Iterator[str]:
+def places(path: Parts, job: Job) -> Iterator[str]:
     """Yield what would supply a setting: its variable, its name in each file."""
     for layer in reversed(job.layers):
         origin = layer.origin(path)
-        yield origin.location if origin.source == "env" else f"{origin.location} in {origin.source}"
+        alone = origin.source in {"env", "file"}
+        yield origin.location if alone else f"{origin.location} in {origin.source}"

@@ -9,6 +9,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from infra_config._stamp import Stamp
     from infra_config.paths import Parts
     from infra_errors import Violation
 
@@ -51,6 +52,7 @@ class Layer:
             would be given.
         violations: what is wrong with the source itself; what is missing below the path of such
             a violation is not reported as missing again.
+        files: the files it was read from, or looked for, as they were.
     """
 
     source: str
@@ -58,6 +60,7 @@ class Layer:
     text: bool
     origin: Callable[[Parts], Origin] = attrs.field(repr=False)
     violations: tuple[Violation, ...] = ()
+    files: tuple[Stamp, ...] = ()
 
 
 @attrs.frozen

@@ -12,16 +12,19 @@ from infra_config._explain import explain, redacted
 from infra_config._job import Job, Leaf, Node
 from infra_config.binder import Plan, plan_of
 from infra_config.coerce import table_of_text
+from infra_config.env import EnvSource
 from infra_config.errors import BadPath
-from infra_config.sources import MemorySource, Source
+from infra_config.sources import FileSource, MemorySource, Shape, Source
 from infra_errors import Violation
 
 if TYPE_CHECKING:
+    import os
+
     from infra_config._kinds import Kind
     from infra_config.config import Explanation, Layer
     from infra_config.paths import Parts
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "load", "load_plan", "load_with_env", "merge"]
 
 T = TypeVar("T")
 
@@ -54,17 +57,56 @@ def load(
         BadSetting: for a class that cannot be read.
     """
     plan = plan_of(cls)
-    read = [layer for source in sources for layer in source.read(plan)]
+    return load_plan(plan, plan, sources, strict=strict, overrides=overrides)
+
+
+def load_plan(
+    plan: Plan,
+    shape: Shape,
+    sources: Iterable[Source],
+    *,
+    strict: bool = True,
+    overrides: Mapping[str, object] | Iterable[str] = (),
+) -> Loaded[Any]:
+    """Do what `load` does for a plan, of which the sources see the shape."""
+    read = [layer for source in sources for layer in source.read(shape)]
     if overrides:
         read.append(_override_layer(overrides))
     layers = [_with_tables(layer, plan) for layer in read]
     job = Job(layers, plan.names(), strict=strict)
     table: dict[str, Node] = {}
     for layer in layers:
-        _merge(table, layer.data, layer, (), job)
+        merge(table, layer.data, layer, (), job)
     value = plan.bind(table, (), job)
     job.raise_violations(plan.name)
     return Loaded(value, plan, tuple(layers))
+
+
+def load_with_env(
+    path: str | os.PathLike[str] | None,
+    prefix: str,
+    into: type[T],
+    *,
+    strict: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> T:
+    """
+    Read a settings class from a file, if there is one to read, and from the environment over it.
+
+    Args:
+        path: a file that has to be there; None for the environment alone.
+        prefix: what our variables begin with.
+        into: an attrs class or dataclass.
+        strict: as in `load`.
+        environ: the variables; those of the process when None.
+
+    Returns:
+        The object. `load` also tells where its values came from.
+
+    Raises what `load` raises, and BadSource for a file in another format.
+    """
+    files = [] if path is None else [FileSource(path)]
+    return load(into, *files, EnvSource(prefix, environ=environ), strict=strict).value
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -113,7 +155,7 @@ def _tables(data: Mapping[str, Any], above: Kind | None) -> dict[str, Any]:
     return tables
 
 
-def _merge(
+def merge(
     into: dict[str, Node],
     data: Mapping[str, Any],
     layer: Layer,
@@ -128,7 +170,7 @@ def _merge(
             if not isinstance(below, dict):
                 _doubt_change(below, "a value", "a table", layer, here, job)
                 below = into[key] = {}
-            _merge(below, value, layer, here, job)
+            merge(below, value, layer, here, job)
         else:
             if isinstance(below, dict) and value is not None:
                 _doubt_change(below, "a table", "a value", layer, here, job)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from infra_config import _locate, coerce, paths
+from infra_config import paths
+from infra_config._document import MAX_BYTES, Document, check_format
+from infra_config._stamp import Stamp
 from infra_config.config import Layer, Origin
 from infra_config.errors import BadSource, MissingFile, UnreadableFile
-from infra_errors import Violation
 
 if TYPE_CHECKING:
     from infra_config.paths import Parts
 
-__all__ = ["FileSource", "MemorySource", "Shape", "Source", "read_text"]
-
-_MAX_BYTES = 1024 * 1024
+__all__ = ["FileSource", "MemorySource", "Shape", "Source", "TextSource", "read_file"]
 
 
 class Shape(Protocol):
@@ -85,12 +81,7 @@ class FileSource:
         self._format = format or Path(self.name).suffix.removeprefix(".").lower()
         self._optional = optional
         self._section = () if section is None else paths.parse(section)
-        if self._format not in _PARSERS:
-            message = (
-                f"{self.name}: the format {self._format or 'of a file without extension'} is not "
-                f"supported, supported are {', '.join(_PARSERS)}"
-            )
-            raise BadSource(message)
+        check_format(self.name, self._format)
 
     def read(self, shape: Shape | None, /) -> Sequence[Layer]:
         """
@@ -98,52 +89,41 @@ class FileSource:
 
         Raises MissingFile if it is not there and not optional, UnreadableFile if it cannot be read.
         """
-        try:
-            raw = _bytes_of(Path(self.name))
-        except (FileNotFoundError, NotADirectoryError) as exc:
-            if self._optional:
-                return [self._layer("", {})]
-            message = f"{self.name} is not there: make it, or say optional=True"
-            raise MissingFile(message, path=str(Path(self.name).absolute())) from exc
-        except OSError as exc:
-            message = f"{self.name} cannot be read: {exc.strerror}"
-            raise UnreadableFile(message, path=str(Path(self.name).absolute())) from exc
-        return [self._parsed(raw)]
+        document = Document(self.name, self._format, self._section, (Stamp.of(self.name),))
+        raw = read_file(self.name, optional=self._optional)
+        return [document.absent() if raw is None else document.layer(raw)]
 
     def __repr__(self) -> str:
         return f"FileSource({self.name!r})"
 
-    def _parsed(self, raw: bytes) -> Layer:
-        if len(raw) > _MAX_BYTES:
-            return self._broken("longer than 1 MiB")
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError as exc:
-            return self._broken(f"not UTF-8 at byte {exc.start}")
-        parsed = _PARSERS[self._format](text)
-        if isinstance(parsed, _Problem):
-            return self._broken(*parsed)
-        if _deeper(parsed, coerce.MAX_DEPTH):
-            return self._broken(f"nested deeper than {coerce.MAX_DEPTH} levels")
-        table = parsed
-        for part in self._section:
-            table = table.get(part, {}) if isinstance(table, dict) else table
-        if not isinstance(table, dict):
-            where = paths.render(self._section) or "the file"
-            return self._broken(f"{where} is not a table")
-        return self._layer(text, table)
 
-    def _broken(self, why: str, line: int | None = None, column: int | None = None) -> Layer:
-        place = self.name if line is None else str(Origin(self.name, "", line, column))
-        return self._layer("", {}, Violation("", why, "syntax", place))
+class TextSource:
+    """
+    A TOML or JSON text at hand, under the limits of a file.
 
-    def _layer(self, text: str, table: dict[str, Any], *violations: Violation) -> Layer:
-        def origin(path: Parts) -> Origin:
-            whole = (*self._section, *path)
-            place = _locate.locate(text, self._format, whole) if text else None
-            return Origin(self.name, paths.render(whole), *(place or (None, None)))
+    Args:
+        text: the text, or its UTF-8.
+        format: what it is written in.
+        name: what it is called in messages.
 
-        return Layer(source=self.name, data=table, text=False, origin=origin, violations=violations)
+    Raises BadSource for a format that is not supported.
+    """
+
+    def __init__(
+        self, text: str | bytes, format: Literal["json", "toml"], *, name: str = "text"
+    ) -> None:
+        check_format(name, format)
+        self.name = name
+        # a lone surrogate is no UTF-8, and is told as such when read
+        self._raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+        self._document = Document(name, format)
+
+    def read(self, shape: Shape | None, /) -> Sequence[Layer]:
+        """Return the text's table."""
+        return [self._document.layer(self._raw)]
+
+    def __repr__(self) -> str:
+        return f"TextSource(name={self.name!r})"
 
 
 class MemorySource:
@@ -176,67 +156,24 @@ class MemorySource:
         return f"MemorySource(name={self.name!r})"
 
 
-class _Problem(tuple[str, int, int]):
-    """What is wrong with a file, and its line and column."""
+def read_file(name: str, *, optional: bool) -> bytes | None:
+    """
+    Return what a file of settings holds, None if it is not there and optional.
 
-    __slots__ = ()
-
-
-def read_text(path: Path, limit: int) -> str | None:
-    """Return a file's UTF-8 text; None if it is longer than `limit` bytes or not UTF-8."""
-    raw = _bytes_of(path, limit)
+    One byte more than allowed at most. Raises MissingFile and UnreadableFile.
+    """
+    path = Path(name)
     try:
-        return raw.decode() if len(raw) <= limit else None
-    except UnicodeDecodeError:
-        return None
-
-
-def _bytes_of(path: Path, limit: int = _MAX_BYTES) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(limit + 1)
-
-
-def _toml(text: str) -> Any:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        why, _, place = str(exc).rpartition(" (at ")
-        numbers = [int(number) for number in re.findall(r"[0-9]+", place)]
-        line, column = numbers if len(numbers) == 2 else _end(text)
-        return _Problem((f"not TOML: {why}", line, column))
-    except (ValueError, RecursionError):
-        return _Problem(("not TOML: a number too long, or nested too deeply", 1, 1))
-
-
-def _json(text: str) -> Any:
-    try:
-        return coerce.parse_json(text)
-    except json.JSONDecodeError as exc:
-        return _Problem((f"not JSON: {exc.msg}", exc.lineno, exc.colno))
-    except RecursionError:
-        return _Problem((f"nested deeper than {coerce.MAX_DEPTH} levels", 1, 1))
-    except ValueError as exc:
-        return _Problem((f"not strict JSON: {exc}", 1, 1))
-
-
-def _end(text: str) -> tuple[int, int]:
-    return text.count("\n") + 1, len(text) - text.rfind("\n")
-
-
-def _deeper(value: object, limit: int) -> bool:
-    """Whether tables and lists are nested more than `limit` deep; without recursion."""
-    level = [value]
-    for _ in range(limit + 1):
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        if optional:
+            return None
+        message = f"{name} is not there: make it, or say optional=True"
+        raise MissingFile(message, path=str(path.absolute())) from exc
+    except OSError as exc:
+        message = f"{name} cannot be read: {exc.strerror}"
+        raise UnreadableFile(message, path=str(path.absolute())) from exc
 
 
 def _copied(data: Mapping[str, object], name: str) -> dict[str, Any]:
@@ -254,6 +191,3 @@ def _copied_value(value: object, name: str) -> object:
         assert isinstance(value, list | tuple | set | frozenset)
         return type(value)(_copied_value(item, name) for item in value)
     return value
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {"toml": _toml, "json": _json}
