@@ -144,7 +144,7 @@ def test_explain_names_each_place(
         (["check", ":Settings"], ":Settings names no class"),
         (["check", "app_of_cli:Nothing"], "app_of_cli has no Nothing"),
         (["check", "app_of_cli:number"], "app_of_cli:number is no class"),
-        (["check", "builtins:int"], "int is neither an attrs class nor a dataclass"),
+        (["check", "builtins:int"], "int is no attrs class, dataclass or TypedDict"),
         (["check", CLASS, "--file", "none.toml"], "none.toml is not there"),
         (["check", CLASS, "--file", "none.ini"], "the format ini is not supported"),
         (["explain", CLASS, "port"], "token: required, and not given"),

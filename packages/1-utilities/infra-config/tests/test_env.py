@@ -187,3 +187,11 @@ def test_another_meaning_of_empty_is_refused():
 def test_without_a_class_everything_under_the_prefix_is_read():
     (layer,) = EnvSource("APP_", environ={"APP_A__B": "1", "B": "2"}).read(None)
     assert {"a": {"b": "1"}} == layer.data
+
+
+def test_on_windows_the_prefix_is_in_upper_case(monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.platform", "win32")
+        source = EnvSource("app_", environ={"APP_NAME": "x"})
+    assert "x" == load(Settings, source).value.name
+    assert "none" == value("app_", APP_NAME="x").name

@@ -21,6 +21,7 @@ from infra_config import (
     TextSource,
 )
 from infra_config.house import part_tables
+from infra_errors import ConfigError
 
 MODULE = """
 import attrs
@@ -174,6 +175,31 @@ def test_what_is_listed_and_cannot_be_used_is_told(install: Install, value: str,
     install(broken=value)
     with pytest.raises(BadSetting, match=f"the settings broken are listed as .*{why}"):
         read()
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "told"),
+    [
+        ("import no_such_module_of_ours", ModuleNotFoundError, "no_such_module_of_ours"),
+        ("from attrs import no_such_name", ImportError, "ImportError"),
+        ("raise RuntimeError('hunter2')", RuntimeError, "RuntimeError"),
+        ("def", SyntaxError, "SyntaxError"),
+    ],
+    ids=["module", "name", "run", "syntax"],
+)
+def test_a_listed_package_that_is_broken_is_named_and_its_cause_kept(
+    install: Install, tmp_path: Path, code: str, cause: type[Exception], told: str
+):
+    (tmp_path / "shop_of_settings.py").write_text(code)
+    install(cache="Cache")
+    for call in (read, part_tables):
+        with pytest.raises(
+            BadSetting, match=rf"the settings cache are listed as .*{told}"
+        ) as caught:
+            call()
+        assert isinstance(caught.value, ConfigError)
+        assert type(caught.value.__cause__) is cause
+        assert "hunter2" not in str(caught.value)
 
 
 def test_a_part_listed_twice_is_refused(install: Install):

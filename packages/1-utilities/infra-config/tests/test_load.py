@@ -353,3 +353,44 @@ def test_that_call_is_strict_unless_told_otherwise():
     with pytest.raises(ConfigLoadError, match="did you mean name"):
         load_with_env(None, "APP_", Settings, environ=environ)
     assert Settings("x") == load_with_env(None, "APP_", Settings, strict=False, environ=environ)
+
+
+def test_memory_file_and_environment_merge_key_by_key(tmp_path: Path):
+    file = tmp_path / "config.toml"
+    file.write_text('tags = ["file", "too"]\n[limits]\nx = 2\n')
+    low = MemorySource({"name": "x", "limits": {"x": 1, "y": 1}})
+    high = env(APP_LIMITS__X="3", APP_TAGS="env")
+    value = load(Settings, low, FileSource(file), high).value
+    assert ({"x": 3, "y": 1}, ("env",)) == (value.limits, value.tags)
+
+
+@attrs.frozen
+class Flat:
+    server_port: Annotated[int, Range(0, 65535)]
+
+
+def test_a_variable_replaces_a_files_value_as_the_type_says(tmp_path: Path):
+    (tmp_path / "config.toml").write_text("server_port = 80\n")
+    path = tmp_path / "config.toml"
+    environ = {"APP_SERVER_PORT": "8081"}
+    assert Flat(8081) == load_with_env(path, "APP_", Flat, environ=environ)
+    for wrong in ("80.5", "70000", "", "True", "0x10"):
+        with pytest.raises(ConfigLoadError, match=r"server_port: .* \(env APP_SERVER_PORT\)"):
+            load_with_env(path, "APP_", Flat, environ={"APP_SERVER_PORT": wrong})
+
+
+def test_a_name_with_a_dot_is_one_name(tmp_path: Path):
+    file = tmp_path / "config.toml"
+    file.write_text('name = "x"\n[limits]\n"a.b" = 1\n')
+    loaded = load(Settings, FileSource(file), overrides=['limits["a.c"]=2'])
+    assert {"a.b": 1, "a.c": 2} == loaded.value.limits
+    assert f"{file}:3:9" == str(loaded.explain('limits["a.b"]').layers[0][0])
+    assert 2 == loaded.explain(r"limits.a\.c").value
+
+
+def test_a_value_in_an_array_of_tables_has_its_place(tmp_path: Path):
+    file = tmp_path / "config.toml"
+    one = '[[replicas]]\nurl = "u"\npassword = "p"\n'
+    file.write_text(f'[database]\nurl = "u"\npassword = "p"\n{one}{one}')
+    loaded = load(Service, FileSource(file))
+    assert f"{file}:8:7" == str(loaded.explain("replicas[1].url").layers[0][0])

@@ -133,6 +133,31 @@ def test_in_json(tmp_path: Path, content: str):
     check(FileSource(tmp_path / "c.json"))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"number: {HUNTER}",
+        f"number: [{HUNTER}",
+        f"number: '{HUNTER}",
+        f"number: *{HUNTER}",
+        f"number: !{HUNTER} 1",
+        f"number: !{HUNTER}!x 1",
+        f"number: !!int {HUNTER}",
+        f"&{HUNTER} number: &{HUNTER} x",
+        f"%TAG !{HUNTER}! a\n%TAG !{HUNTER}! b\n---\nnumber: 1",
+        f"%{HUNTER}",
+        f"{HUNTER}",
+        f"custom: {HUNTER}\nhidden: {HUNTER}\ninner: {{login: {HUNTER}, word: {HUNTER}}}",
+        f"nmber: {HUNTER}",
+        f"limits:\n  a: {HUNTER}\n  a: {HUNTER}",
+    ],
+    ids=range(14),
+)
+def test_in_yaml(content: str):
+    pytest.importorskip("yaml", reason="PyYAML comes with the extra [yaml]")
+    check(TextSource(content, "yaml"))
+
+
 def test_in_a_secret_file(tmp_path: Path):
     (tmp_path / "secret").write_text(HUNTER)
     for name in ("LENGTH", "HIDDEN", "PIN"):

@@ -13,6 +13,7 @@ from infra_config import (
     BadPath,
     BadSource,
     ConfigLoadError,
+    EnvSource,
     FileSource,
     MemorySource,
     MissingFile,
@@ -58,9 +59,9 @@ def test_a_format_may_be_said_where_the_extension_does_not(tmp_path: Path):
     assert "x" == load(Settings, FileSource(tmp_path / "config", format="toml")).value.name
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "config.yml", "config.ini", "config"])
+@pytest.mark.parametrize("name", ["config.ini", "config"])
 def test_another_format_is_refused_naming_those_supported(name: str):
-    with pytest.raises(BadSource, match="is not supported, supported are toml, json"):
+    with pytest.raises(BadSource, match="is not supported, supported are toml, json, yaml"):
         FileSource(name)
 
 
@@ -201,3 +202,37 @@ def test_a_text_in_another_format_is_refused():
     format: Any = "ini"
     with pytest.raises(BadSource, match="text: the format ini is not supported"):
         TextSource("", format)
+
+
+@pytest.mark.parametrize("optional", [True, False])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("x" * 300 + ".toml", id="long", marks=pytest.mark.posix_permissions),
+        pytest.param("a\0b.toml", id="NUL"),
+    ],
+)
+def test_what_cannot_be_opened_is_an_error_also_where_it_is_optional(
+    tmp_path: Path, name: str, optional: bool
+):
+    with pytest.raises(UnreadableFile):
+        load(Settings, FileSource(f"{tmp_path}/{name}", optional=optional))
+
+
+@pytest.mark.posix_permissions
+def test_a_file_that_may_not_be_read_is_an_error_also_where_it_is_optional(tmp_path: Path):
+    source = tmp_path / "config.toml"
+    source.touch(0)
+    try:
+        source.read_bytes()
+    except PermissionError:
+        with pytest.raises(UnreadableFile, match="cannot be read: Permission denied"):
+            load(Settings, FileSource(source, optional=True))
+    else:
+        pytest.skip("this user may read everything")
+
+
+@pytest.mark.parametrize("text", ["${HOME}", "$HOME", "%(x)s", "{{ x }}", "@include x", "!ENV x"])
+def test_nothing_is_expanded_or_included(text: str):
+    assert text == load(Settings, TextSource(f"name = '{text}'", "toml")).value.name
+    assert text == load(Settings, EnvSource("T_", environ={"T_NAME": text})).value.name

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal, NewType, TypedDict
+from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
 
 import attrs
@@ -37,10 +37,6 @@ from infra_errors import Secret, SecretUrl
 class Color(enum.Enum):
     RED = "red"
     BLUE = 2
-
-
-class Typed(TypedDict):
-    a: int
 
 
 @attrs.frozen
@@ -299,7 +295,6 @@ def test_every_item_that_is_wrong_is_named():
     ("kind", "why"),
     [
         (complex, "complex"),
-        (Typed, "Typed"),
         (dict[int, str], "its names are not str"),
         (list[complex], "complex"),
         (list[int] | str, "only scalar types can be alternatives"),

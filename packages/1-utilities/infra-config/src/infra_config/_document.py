@@ -126,6 +126,18 @@ def _json(text: str) -> Any:
         return _Problem((f"not strict JSON: {exc}", 1, 1))
 
 
+def _yaml(text: str) -> Any:
+    from infra_errors import import_extra
+
+    import_extra("yaml", package="infra-config", extra="yaml")
+    from infra_config import _yaml as reader
+
+    try:
+        return reader.parse(text, coerce.MAX_DEPTH)
+    except reader.NotYaml as exc:
+        return _Problem((exc.why, exc.line, exc.column))
+
+
 def _end(text: str) -> tuple[int, int]:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
@@ -146,4 +158,4 @@ def _deeper(value: object, limit: int) -> bool:
     return True
 
 
-_PARSERS: dict[str, Callable[[str], Any]] = {"toml": _toml, "json": _json}
+_PARSERS: dict[str, Callable[[str], Any]] = {"toml": _toml, "json": _json, "yaml": _yaml}

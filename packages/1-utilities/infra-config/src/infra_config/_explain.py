@@ -28,6 +28,9 @@ def explain(plan: Plan, layers: tuple[Layer, ...], value: object, path: str) -> 
     parts = paths.parse(path)
     found = walked(plan, value, parts)
     if found is ABSENT:
+        if plan.knows(parts):
+            message = f"{path} is not given, and {plan.name} goes without"
+            raise BadPath(message)
         close = nearest(path, plan.names())
         hint = f": did you mean {close}?" if close else ""
         message = f"{plan.name} has no setting {path}{hint}"
@@ -60,7 +63,7 @@ def walked(kind: Kind | None, value: Any, parts: Parts) -> object:
     """Return what an object of a kind holds at a path."""
     for part in parts:
         inner = plan_in(kind)
-        if inner is not None and isinstance(value, inner.cls):
+        if inner is not None and inner.made(value):
             field = inner.fields.get(str(part))
             if field is None:
                 return ABSENT
@@ -80,8 +83,8 @@ def found_in(data: object, parts: Parts) -> object:
 
 def _item(value: object, part: str | int) -> object:
     if isinstance(value, Mapping):
-        return value.get(part, ABSENT)
-    if isinstance(value, list | tuple) and str(part).isdecimal():
+        return value.get(str(part), ABSENT)
+    if isinstance(value, list | tuple) and paths.is_place(str(part)):
         index = int(part)
         return value[index] if index < len(value) else ABSENT
     return ABSENT
@@ -110,7 +113,7 @@ def masked(plan: Plan, parts: Parts, value: object) -> Any:
             kind = plan.kind_at(parts)
             return _shown_url(value) if kind and "SecretUrl" in kind.name else _MASK
     inner = plan_in(plan.kind_at(parts))
-    if inner is not None and isinstance(value, inner.cls):
+    if inner is not None and inner.made(value):
         return _fields(plan, parts, inner, value)
     if isinstance(value, Mapping):
         return {str(key): masked(plan, (*parts, str(key)), item) for key, item in value.items()}
@@ -122,8 +125,7 @@ def masked(plan: Plan, parts: Parts, value: object) -> Any:
 def _fields(plan: Plan, parts: Parts, inner: Plan, value: object) -> dict[str, Any]:
     """Return an object at a path as a table of plain values."""
     return {
-        field.key: masked(plan, (*parts, field.key), getattr(value, field.attribute))
-        for field in inner.fields.values()
+        field.key: masked(plan, (*parts, field.key), item) for field, item in inner.values(value)
     }
 
 

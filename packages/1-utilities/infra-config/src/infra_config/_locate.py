@@ -1,4 +1,4 @@
-"""Line and column of a value in a TOML or JSON text that is known to parse; read when asked."""
+"""Line and column of a value in a text that is known to parse; read when asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
+from infra_config.coerce import MAX_DEPTH
 from infra_config.paths import Parts
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def locate(text: str, format: str, path: Parts) -> tuple[int, int] | None:
     not there.
     """
     text = text.removeprefix("\ufeff")
-    found = _TomlScanner(text).document() if format == "toml" else _JsonScanner(text).value(())
+    found = _found(text, format)
     first: int | None = None
     for known, offset in found:
         if known == path:
@@ -50,6 +51,16 @@ def locate(text: str, format: str, path: Parts) -> tuple[int, int] | None:
     if first is None:
         return None
     return text.count("\n", 0, first) + 1, first - text.rfind("\n", 0, first)
+
+
+def _found(text: str, format: str) -> Iterator[_Found]:
+    """Yield path and offset of each value."""
+    if format == "yaml":
+        # it has parsed before, so the extra is there
+        from infra_config import _yaml
+
+        return _yaml.places(text, MAX_DEPTH)
+    return _TomlScanner(text).document() if format == "toml" else _JsonScanner(text).value(())
 
 
 class _JsonScanner:

@@ -6,7 +6,17 @@ import dataclasses
 import types
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from enum import Enum
-from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NewType,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import attrs
 
@@ -29,7 +39,7 @@ from infra_config.rules import Rule
 from infra_config.setting import Unit
 from infra_errors import Secret, SecretUrl
 
-__all__ = ["kind_of"]
+__all__ = ["is_typed_dict", "kind_of"]
 
 _EXPECTS = {
     "str": "text",
@@ -70,6 +80,8 @@ class _Reader:
         if origin is Literal:
             shown = ", ".join(repr(option) for option in get_args(hint))
             return choices(f"Literal[{shown}]", get_args(hint), {})
+        if origin is Required or origin is NotRequired:
+            return self.kind(*get_args(hint))
         if isinstance(hint, NewType):
             return self.kind(hint.__supertype__)
         if origin is not None or hint in _ITEMS or hint in {dict, Mapping, MutableMapping}:
@@ -119,7 +131,7 @@ class _Reader:
             return _secret(cls, str)
         if issubclass(cls, Enum):
             return choices(cls.__name__, list(cls), dict(cls.__members__))
-        if attrs.has(cls) or dataclasses.is_dataclass(cls):
+        if attrs.has(cls) or dataclasses.is_dataclass(cls) or is_typed_dict(cls):
             return self.nested(cls)
         if cls is str:
             return ScalarKind("str", "text", str, coerce.FROM_NATIVE[str])
@@ -143,6 +155,11 @@ class _Reader:
             'the code with metadata={"bind": False}'
         )
         return BadSetting(message)
+
+
+def is_typed_dict(cls: type) -> bool:
+    """Whether a class is a TypedDict, of `typing` or of typing_extensions."""
+    return issubclass(cls, dict) and hasattr(cls, "__required_keys__")
 
 
 def kind_of(hint: object, field: str, *, unit: str, nested: Callable[[type], Kind]) -> Kind:

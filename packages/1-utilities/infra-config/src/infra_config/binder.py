@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin, get_type_hints
+from typing import NotRequired as _NotRequired
+from typing import Required as _Required
 
 import attrs
 
 from infra_config._job import FAILED, Job, Leaf, Node
 from infra_config._kinds import CheckedKind, Kind, OptionalKind, table_of
-from infra_config._types import kind_of
+from infra_config._types import is_typed_dict, kind_of
 from infra_config._typos import nearest
 from infra_config.errors import BadSetting
 from infra_config.paths import Parts, render
@@ -31,7 +33,8 @@ class Field:
         attribute: its name in an object of the class.
         kind: what makes its values.
         required: whether it has no default.
-        default: makes the default; None where only the class's constructor can.
+        default: makes the default; None where only the class's constructor can, and for a name
+            that a TypedDict may go without.
         aliases: variables that supply it besides the one named after its path.
         secret: whether its value is a secret, which a file may hold for the environment.
         hidden: whether its value is never shown: a secret, or a name like `password`.
@@ -52,7 +55,7 @@ class Field:
 
 
 class Plan(Kind):
-    """How objects of one attrs or dataclass class are made; the `Shape` that sources see."""
+    """How objects of one settings class are made; the `Shape` that sources see."""
 
     table = True
     expects = "a table"
@@ -113,8 +116,20 @@ class Plan(Kind):
         plan = plan_in(self.kind_at(path[:-1])) if path else None
         return plan.fields.get(str(path[-1])) if plan else None
 
+    def made(self, value: object) -> bool:
+        """Whether a value is an object of the class; never of a TypedDict, which is a table."""
+        return not is_typed_dict(self.cls) and isinstance(value, self.cls)
+
+    def values(self, value: Any) -> Iterator[tuple[Field, Any]]:
+        """Yield the fields that an object of the class has, with their values."""
+        for field in self.fields.values():
+            if not is_typed_dict(self.cls):
+                yield field, getattr(value, field.attribute)
+            elif field.key in value:
+                yield field, value[field.key]
+
     def bind(self, node: Node, path: Parts, job: Job) -> Any:
-        if isinstance(node, Leaf) and isinstance(node.value, self.cls):
+        if isinstance(node, Leaf) and self.made(node.value):
             return node.value
         table = table_of(node)
         if table is None:
@@ -181,7 +196,7 @@ _ATTRS_FACTORY = cast("type[Any]", attrs.Factory)
 
 def plan_of(cls: type[object]) -> Plan:
     """
-    Return the plan of an attrs or dataclass class.
+    Return the plan of an attrs class, a dataclass or a TypedDict.
 
     Raises BadSetting for any other class, and for a field whose type cannot be read.
     """
@@ -208,21 +223,43 @@ def _compile(cls: type, outer: tuple[type, ...]) -> Plan:
         message = f"{cls.__name__} names a type that is not known where it stands: {exc.name}"
         raise BadSetting(message) from exc
     fields = (
-        _field(cls, declared, hints.get(declared.name, Any), outer) for declared in _declared(cls)
+        _field(cls, declared, hints.get(declared.name, Any), outer)
+        for declared in _declared(cls, hints)
     )
     return Plan(cls, {field.key: field for field in fields if field})
 
 
-def _declared(cls: type) -> list[Any]:
+@attrs.frozen
+class _Key:
+    """A name of a TypedDict, told like a field of the others."""
+
+    name: str
+    required: bool
+    metadata: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def _declared(cls: type, hints: Mapping[str, Any]) -> list[Any]:
     """Return the fields that the constructor of a class takes."""
+    if is_typed_dict(cls):
+        return [_Key(name, _is_required(cls, name, hint)) for name, hint in hints.items()]
     if attrs.has(cls):
         return [field for field in attrs.fields(cls) if field.init]
     if dataclasses.is_dataclass(cls):
         return [field for field in dataclasses.fields(cls) if field.init]
     message = (
-        f"{cls.__name__} is neither an attrs class nor a dataclass: decorate it with attrs.frozen"
+        f"{cls.__name__} is no attrs class, dataclass or TypedDict: decorate it with attrs.frozen"
     )
     raise BadSetting(message)
+
+
+def _is_required(cls: Any, name: str, hint: object) -> bool:
+    """Whether a TypedDict needs a name; it does not read its own annotations that are quoted."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    origin = get_origin(hint)
+    if origin in {_Required, _NotRequired}:
+        return origin is _Required
+    return name in cls.__required_keys__
 
 
 def _field(cls: type, declared: Any, hint: object, outer: tuple[type, ...]) -> Field | None:
@@ -265,6 +302,8 @@ def _unit_of(kind: Kind) -> str:
 
 def _default_of(declared: Any) -> Callable[[], object] | _Absent | None:
     """Return what makes a default: absent where there is none, None where the constructor must."""
+    if isinstance(declared, _Key):
+        return _ABSENT if declared.required else None
     default = declared.default
     if isinstance(default, _ATTRS_FACTORY):
         return None if default.takes_self else cast("Callable[[], object]", default.factory)

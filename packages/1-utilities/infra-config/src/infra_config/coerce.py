@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FROM_NATIVE",
     "FROM_TEXT",
+    "MAX_DEPTH",
     "Refused",
     "duration",
     "items_of_text",

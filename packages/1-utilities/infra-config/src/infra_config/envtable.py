@@ -51,7 +51,7 @@ def env_table(cls: type[object], prefix: str = "") -> list[EnvVar]:
     Return the variables of a settings class, in the order of its fields.
 
     Args:
-        cls: an attrs class or dataclass.
+        cls: an attrs class, a dataclass or a TypedDict.
         prefix: the one that EnvSource is given. Without it a setting's own variables (`env=`) are
             its names.
 

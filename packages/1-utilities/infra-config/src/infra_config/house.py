@@ -93,7 +93,7 @@ def listed_parts() -> dict[str, type[Any]]:
     """
     Return the listed settings classes by the names of their parts, in the order of the names.
 
-    Raises BadSetting for one that cannot be imported, and for a name that is listed twice.
+    Raises BadSetting for one that cannot be imported, with its cause, and for a name listed twice.
     """
     # 12 ms that a program with a class of its own need not wait for
     from importlib.metadata import entry_points
@@ -152,8 +152,12 @@ def _field(name: str, cls: type[Any]) -> Field:
 def _class_of(entry: EntryPoint) -> type[Any]:
     try:
         cls = entry.load()
-    except (ImportError, AttributeError) as exc:
-        message = f"the settings {entry.name} are listed as {entry.value}, which cannot be imported"
+    except Exception as exc:  # a package at its import may raise anything
+        missing = f" {exc.name}" if isinstance(exc, ModuleNotFoundError) and exc.name else ""
+        message = (
+            f"the settings {entry.name} are listed as {entry.value}, which cannot be imported "
+            f"({type(exc).__name__}{missing}): mend or uninstall the package"
+        )
         raise BadSetting(message) from exc
     if not isinstance(cls, type):
         message = f"the settings {entry.name} are listed as {entry.value}, which is no class"

@@ -41,7 +41,7 @@ def load(
     Tables merge name by name; a list and a value replace what is below them.
 
     Args:
-        cls: an attrs class or dataclass.
+        cls: an attrs class, a dataclass or a TypedDict.
         sources: files, the environment, tables; none is read before this call.
         strict: a name that the class does not know, and a table over a value, is a mistake; else
             a warning in the log `infra_config`.
@@ -96,7 +96,7 @@ def load_with_env(
     Args:
         path: a file that has to be there; None for the environment alone.
         prefix: what our variables begin with.
-        into: an attrs class or dataclass.
+        into: an attrs class, a dataclass or a TypedDict.
         strict: as in `load`.
         environ: the variables; those of the process when None.
 

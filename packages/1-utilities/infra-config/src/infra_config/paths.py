@@ -12,13 +12,14 @@ from typing import NoReturn
 
 from infra_config.errors import BadPath
 
-__all__ = ["Parts", "parse", "render"]
+__all__ = ["Parts", "is_place", "parse", "render"]
 
 Parts = tuple[str | int, ...]
 
 _NAME = re.compile(r"(?:[^.\[\]\\]|\\[.\[\]\\])+")
-_INDEX = re.compile(r"\[(0|[1-9][0-9]{0,8})\]")
-_QUOTED = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
+_INDEX = re.compile(r"\[(-?[0-9]+)\]")
+_PLACE = re.compile(r"0|[1-9][0-9]{0,8}")
+_QUOTED = re.compile(r'\["((?:[^"\\]|\\["\\])*)"\]')
 _PLAIN = re.compile(r"[^.\[\]\\\"]+")
 
 
@@ -32,7 +33,8 @@ def parse(text: str) -> Parts:
     position = 0
     while position < len(text):
         if found := _INDEX.match(text, position):
-            parts.append(int(found[1]))
+            # no list has a place 01 or -1
+            parts.append(int(found[1]) if is_place(found[1]) else found[1])
         elif found := _QUOTED.match(text, position):
             parts.append(_unescape(found[1]))
         else:
@@ -46,6 +48,11 @@ def parse(text: str) -> Parts:
     if not parts:
         _refuse(text, 0)
     return tuple(parts)
+
+
+def is_place(text: str) -> bool:
+    """Whether a text is a place in a list: digits without a leading zero."""
+    return _PLACE.fullmatch(text) is not None
 
 
 def render(path: Parts) -> str:

@@ -28,12 +28,15 @@ class Reloader(Generic[T]):
 
     Compared are modification time, size and inode of each file read or looked for, of secret
     files and folders; so a file replaced by rename and a swapped symlink are seen. The environment
-    is not watched. Settings that cannot be read leave `current` as it is until the next change; a
-    file caught half-written may happen to read well, so replace it by rename.
+    is not watched. Settings that cannot be read leave `current` as it is until the next change.
+
+    A change counts when two looks in a row see the same of every file, and none changed while it
+    was read: half a file may read well. A writer that pauses for longer than `interval` in the
+    middle of a file cannot be told from one that is done, so replace a file by rename.
 
     Args:
         factory: reads the settings: `lambda: load(Settings, FileSource("config.toml"))`.
-        interval: seconds between two looks.
+        interval: seconds between two looks; a change is read after one to two of them.
         on_error: gets what the factory raised; it is logged as an ERROR when None.
         sleep: waits for so many seconds; `asyncio.sleep` when None.
         on_change: gets the old, the new, and the dot paths of the settings that differ, after
@@ -58,21 +61,29 @@ class Reloader(Generic[T]):
         self._on_change = on_change
         self.current: Loaded[T] = factory()
         self._stamps = _stamps_of(self.current)
+        self._unsettled: tuple[Stamp, ...] = ()
 
     def check(self) -> bool:
-        """Read again if a file has changed; whether `current` is new."""
-        # before reading: what changes while it is read is seen the next time
-        seen = {path: Stamp.of(path) for path in (stamp.path for stamp in self._stamps)}
-        if all(seen[stamp.path] == stamp for stamp in self._stamps):
+        """Look once; read again if a change is there that the last look saw too. Whether it did."""
+        seen = _seen(self._stamps)
+        if seen == self._stamps:
+            self._unsettled = ()
+            return False
+        if seen != self._unsettled:
+            self._unsettled = seen
             return False
         try:
             new = self._factory()
         except ConfigError as exc:
-            self._stamps = tuple(seen.values())
-            self._on_error(exc)
+            if _seen(seen) == seen:
+                self._stamps = seen
+                self._on_error(exc)
+            return False
+        stamps = _stamps_of(new)
+        if _seen(stamps) != stamps or _seen(seen) != seen:
             return False
         old, self.current = self.current, new
-        self._stamps = _stamps_of(new)
+        self._stamps = stamps
         if self._on_change is not None:
             self._on_change(old, new, tuple(_changed(old, new)))
         return True
@@ -87,6 +98,12 @@ class Reloader(Generic[T]):
         while True:
             await sleep(self._interval)
             self.check()
+
+
+def _seen(stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
+    """Return what the same files look like now."""
+    now = {path: Stamp.of(path) for path in (stamp.path for stamp in stamps)}
+    return tuple(now[stamp.path] for stamp in stamps)
 
 
 def _stamps_of(loaded: Loaded[T]) -> tuple[Stamp, ...]:

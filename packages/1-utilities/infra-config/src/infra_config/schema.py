@@ -80,7 +80,7 @@ def json_schema(cls: type[object]) -> dict[str, Any]:
     which is `writeOnly`; `x-env` names a setting's own variables, `x-unit` what a number counts.
 
     Args:
-        cls: an attrs class or dataclass.
+        cls: an attrs class, a dataclass or a TypedDict.
 
     Raises BadSetting for a class that cannot be read.
     """

@@ -56,7 +56,9 @@ class Source(Protocol):
 
 class FileSource:
     """
-    A TOML or JSON file: UTF-8, at most 1 MiB, at most 64 levels deep.
+    A TOML, JSON or YAML file: UTF-8, at most 1 MiB, at most 64 levels deep.
+
+    YAML is its core schema 1.2 (`no` is text) without merge keys, and needs the extra `[yaml]`.
 
     Args:
         path: the file, relative to the working folder of the moment it is read.
@@ -73,12 +75,13 @@ class FileSource:
         self,
         path: str | os.PathLike[str],
         *,
-        format: Literal["json", "toml"] | None = None,
+        format: Literal["json", "toml", "yaml"] | None = None,
         optional: bool = False,
         section: str | None = None,
     ) -> None:
         self.name = os.fspath(path)
-        self._format = format or Path(self.name).suffix.removeprefix(".").lower()
+        suffix = Path(self.name).suffix.removeprefix(".").lower()
+        self._format = format or ("yaml" if suffix == "yml" else suffix)
         self._optional = optional
         self._section = () if section is None else paths.parse(section)
         check_format(self.name, self._format)
@@ -87,7 +90,8 @@ class FileSource:
         """
         Return the file's table.
 
-        Raises MissingFile if it is not there and not optional, UnreadableFile if it cannot be read.
+        Raises MissingFile if it is not there and not optional, UnreadableFile if it cannot be read,
+        ConfigError `config.missing_extra` for YAML without PyYAML.
         """
         document = Document(self.name, self._format, self._section, (Stamp.of(self.name),))
         raw = read_file(self.name, optional=self._optional)
@@ -99,7 +103,7 @@ class FileSource:
 
 class TextSource:
     """
-    A TOML or JSON text at hand, under the limits of a file.
+    A TOML, JSON or YAML text at hand, under the limits of a file.
 
     Args:
         text: the text, or its UTF-8.
@@ -110,7 +114,11 @@ class TextSource:
     """
 
     def __init__(
-        self, text: str | bytes, format: Literal["json", "toml"], *, name: str = "text"
+        self,
+        text: str | bytes,
+        format: Literal["json", "toml", "yaml"],
+        *,
+        name: str = "text",
     ) -> None:
         check_format(name, format)
         self.name = name
@@ -119,7 +127,7 @@ class TextSource:
         self._document = Document(name, format)
 
     def read(self, shape: Shape | None, /) -> Sequence[Layer]:
-        """Return the text's table."""
+        """Return the text's table; raises ConfigError for YAML without PyYAML."""
         return [self._document.layer(self._raw)]
 
     def __repr__(self) -> str:
@@ -174,6 +182,9 @@ def read_file(name: str, *, optional: bool) -> bytes | None:
     except OSError as exc:
         message = f"{name} cannot be read: {exc.strerror}"
         raise UnreadableFile(message, path=str(path.absolute())) from exc
+    except ValueError as exc:
+        message = f"{name!r} is no name of a file"
+        raise UnreadableFile(message, path=repr(name)) from exc
 
 
 def _copied(data: Mapping[str, object], name: str) -> dict[str, Any]:
