@@ -24,6 +24,7 @@ from infra_id import (
     TimestampOverflow,
     Uuid7Generator,
     uuid4,
+    uuid4_str,
     uuid7,
     uuid7_at,
     uuid7_batch,
@@ -251,10 +252,10 @@ def test_threads_at_module_level_never_meet():
     collected: list[list[uuid.UUID]] = [[] for _ in range(8)]
 
     def work(into: list[uuid.UUID]) -> None:
-        into.extend(uuid7() for _ in range(2000))
+        into.extend(uuid7() for _ in range(100_000))
 
     _run_threads(work, collected)
-    assert 16_000 == len({value for values in collected for value in values})
+    assert 800_000 == len({value for values in collected for value in values})
 
 
 def _run_threads(work: Callable[[list[uuid.UUID]], None], collected: list[list[uuid.UUID]]) -> None:
@@ -281,6 +282,14 @@ def test_parent_and_child_of_a_fork_never_give_the_same_id():
     ours = made.batch(100)
     assert set() == set(ours) & set(theirs)
     assert sorted(theirs) == theirs
+
+
+@pytest.mark.slow
+def test_a_million_of_a_thread_are_unique_and_those_with_a_time_increase():
+    assert 1_000_000 == len({uuid4_str() for _ in range(1_000_000)})
+    last = ""
+    for _ in range(1_000_000):
+        assert last < (last := uuid7_str())
 
 
 def test_a_uuid4_is_random_and_of_its_version():

@@ -6,6 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest
 Published = Callable[[str], Any]
 
 
-@pytest.fixture(scope="module", params=["standard", "orjson"])
+ENGINES = ["standard", *(["orjson"] if find_spec("orjson") else [])]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run a module once on the standard library alone and once with orjson."""
+    """Run a module once on the standard library alone and once with orjson where that is."""
     from infra_json import _fast
 
     if request.param == "orjson":
-        pytest.importorskip("orjson")
         yield "orjson"
         return
     with pytest.MonkeyPatch.context() as patch:
@@ -44,14 +47,24 @@ def published() -> Published:
 
 
 @pytest.fixture
-def nested() -> Callable[[int], Any]:
-    """Make arrays and objects, in turn, nested this many levels deep."""
+def levels() -> Iterator[list[Any]]:
+    """Hold the levels of a deep document; dropped whole, it kills WebAssembly."""
+    levels: list[Any] = []
+    yield levels
+    for level in levels:
+        level.clear()
 
-    def make(depth: int) -> Any:
-        value: Any = []
+
+@pytest.fixture
+def nested(levels: list[Any]) -> Callable[..., Any]:
+    """Make arrays and objects, in turn, or arrays alone, nested this many levels deep."""
+
+    def make(depth: int, *, objects: bool = True) -> Any:
+        levels.append([])
         for level in range(depth - 1):
-            value = [value] if level % 2 else {"a": value}
-        return value
+            inner = levels[-1]
+            levels.append({"a": inner} if objects and level % 2 == 0 else [inner])
+        return levels[-1]
 
     return make
 

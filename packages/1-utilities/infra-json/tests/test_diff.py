@@ -142,7 +142,6 @@ def test_a_patch_holds_values_of_its_own():
     assert patch == [{"op": "add", "path": "/a", "value": [1]}]
 
 
-@pytest.mark.deep_stack
 def test_depth_is_bounded(nested: Callable[[int], Any]):
     other = json.loads(json.dumps(nested(200)).replace("[]", "[1]"))
     assert 1 == len(diff(nested(200), other))
@@ -153,7 +152,6 @@ def test_depth_is_bounded(nested: Callable[[int], Any]):
             diff(*pair)
 
 
-@pytest.mark.deep_stack
 def test_a_long_chain_with_a_change_at_its_end_takes_no_quadratic_time():
     def chain(end: str) -> Any:
         value: Any = {"end": end * 100_000}

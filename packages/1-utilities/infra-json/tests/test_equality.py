@@ -63,7 +63,6 @@ def test_it_is_the_equality_of_texts(any_document: Callable[[random.Random, int]
         assert equal(document, loads(dumps(document, sort_keys=True)))
 
 
-@pytest.mark.deep_stack
 def test_two_thousand_levels_are_compared_and_more_are_refused(nested: Callable[[int], Any]):
     assert equal(nested(2000), nested(2000))
     assert not equal(nested(2000), nested(1999))

@@ -69,7 +69,6 @@ def test_layers_of_configuration_take_null_as_a_value():
     assert {"host": "a", "port": 1} == base["db"]
 
 
-@pytest.mark.deep_stack
 @pytest.mark.parametrize("function", [merge_patch, deep_merge, create_merge_patch])
 def test_depth_is_bounded(function: Any, nested: Callable[[int], Any]):
     assert function(nested(1999), {"a": 1})

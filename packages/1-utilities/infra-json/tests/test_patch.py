@@ -169,7 +169,6 @@ def test_a_patch_has_a_bounded_number_of_operations():
         apply_patch(1, [one] * 100_001)
 
 
-@pytest.mark.deep_stack
 def test_depth_is_bounded(nested: Callable[[int], Any]):
     deep = nested(100_000)
     for doc, ops in (

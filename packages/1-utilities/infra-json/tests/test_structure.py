@@ -12,7 +12,17 @@ from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+)
 
 import pytest
 from hypothesis import given
@@ -75,6 +85,41 @@ class Pair(NamedTuple):
 class Movie(TypedDict):
     title: str
     year: NotRequired[int]
+
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclasses.dataclass
+class Page(Generic[T]):
+    items: list[T]
+    next: Page[T] | None = None
+    by_name: dict[str, T] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Numbered(Page[V], Generic[V]):
+    number: int = 0
+
+
+@dataclasses.dataclass
+class Dates(Numbered[date]):
+    pass
+
+
+class Both(NamedTuple, Generic[T]):
+    left: T
+    right: T
+
+
+class Answer(TypedDict, Generic[T]):
+    data: T
+
+
+@dataclasses.dataclass
+class Endless(Generic[T]):
+    inner: Endless[list[T]] | None = None
 
 
 class Code:
@@ -159,6 +204,37 @@ def test_what_goes_out_comes_back(hint: Any, value: Any):
     assert value == found
     assert type(value) is type(found)
     assert value == structure(to_json_value(value), hint)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (Page[date], Page([date(2026, 1, 2)], Page([]), {"a": date(2026, 1, 3)})),
+        (Page[Page[int]], Page([Page([1])])),
+        (Page[int | None], Page([1, None])),
+        (Numbered[UserId], Numbered([1], number=2)),
+        (Dates, Dates([date(2026, 1, 2)], number=2)),
+        (Both[Point], Both(Point(1), Point(2))),
+        (Answer[list[Decimal]], {"data": [Decimal(1)]}),
+        (Page, Page([1, "a"])),
+    ],
+    ids=str,
+)
+def test_generic_classes_come_back(hint: Any, value: Any):
+    assert value == loads(dumps(value), type=hint)
+
+
+def test_a_generic_class_holds_its_members_to_its_argument():
+    with pytest.raises(StructureError) as caught:
+        loads('{"items": [1, "2"], "next": {"items": [true]}}', type=Page[int])
+    assert ["/items/1", "/next/items/0"] == [it.path for it in caught.value.violations]
+    with pytest.raises(StructureError):
+        loads('{"items": ["never"]}', type=Dates)
+
+
+def test_a_type_that_grows_without_end_is_refused():
+    with pytest.raises(TypeNotSupported, match="contains itself"):
+        loads("{}", type=Endless[int])
 
 
 def test_attrs_classes_come_back():
@@ -292,13 +368,12 @@ def test_exact_decimals_are_taken_where_numbers_are_read_so():
     assert [0.1] == loads("[0.10]", type=list[float], decimals=True)
 
 
-@pytest.mark.deep_stack
-def test_depth_is_bounded(nested: Callable[[int], Any]):
+def test_depth_is_bounded(nested: Callable[[int], Any], levels: list[Any]):
     def chain(depth: int) -> Any:
-        value: Any = {"name": "end"}
+        levels.append({"name": "end"})
         for _ in range(depth):
-            value = {"name": "x", "parent": value}
-        return value
+            levels.append({"name": "x", "parent": levels[-1]})
+        return levels[-1]
 
     assert "x" == structure(chain(900), Tree).name
     with pytest.raises(TooDeep):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import (
     Any,
+    Generic,
     NamedTuple,
     NotRequired,
+    Protocol,
     Required,
+    TypeVar,
+    get_args,
     get_origin,
     get_type_hints,
     is_typeddict,
@@ -15,7 +19,7 @@ from typing import (
 
 from infra_json.errors import TypeNotSupported
 
-__all__ = ["Field", "fields_of", "hints_of", "is_any"]
+__all__ = ["Field", "fields_of", "hints_of", "is_any", "substituted", "type_arguments"]
 
 
 class Field(NamedTuple):
@@ -67,6 +71,27 @@ def _has_default(field: Any) -> bool:
     factory = getattr(field, "default_factory", dataclasses.MISSING)
     no_default = type(field.default).__name__ == "_Nothing" or field.default is dataclasses.MISSING
     return not no_default or factory is not dataclasses.MISSING
+
+
+def type_arguments(cls: Any, given: tuple[Any, ...]) -> dict[Any, Any]:
+    """Return what each type variable of a class and of its bases stands for; Any where unsaid."""
+    variables = getattr(cls, "__parameters__", ())
+    found = dict(zip(variables, given or (Any,) * len(variables), strict=False))
+    for base in getattr(cls, "__orig_bases__", ()):
+        if (origin := get_origin(base)) not in {None, Generic, Protocol}:
+            inner = tuple(substituted(argument, found) for argument in get_args(base))
+            found = type_arguments(origin, inner) | found
+    return found
+
+
+def substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
+    """Return a type with its type variables replaced."""
+    if isinstance(hint, TypeVar):
+        return arguments.get(hint, Any)
+    variables = getattr(hint, "__parameters__", ())
+    if isinstance(hint, type) or not variables or not arguments:
+        return hint  # a class named bare has variables of its own
+    return hint[tuple(arguments.get(variable, Any) for variable in variables)]
 
 
 def hints_of(cls: type) -> dict[str, Any]:

@@ -60,7 +60,11 @@ def plan_of(hint: Any) -> Plan:
     except TypeError:  # an Annotated with something that has no hash
         return _Compiler().plan(hint)
     if found is None:
-        found = _Compiler().plan(hint)
+        try:
+            found = _Compiler().plan(hint)
+        except RecursionError as error:
+            msg = f"{hint!r} contains itself with ever longer type arguments"
+            raise TypeNotSupported(msg) from error
         if len(_plans) >= 1024:  # types made at run time must not add up
             _plans.clear()
         _plans[hint] = found
@@ -76,7 +80,7 @@ class _Compiler:
     def plan(self, hint: Any) -> Plan:
         hint = _stripped(hint)
         for known, plan in self.begun:
-            if known is hint:
+            if known is hint or (get_origin(hint) is not None and known == hint):
                 return plan
         plan = Plan()
         self.begun.append((hint, plan))
@@ -101,17 +105,33 @@ class _Compiler:
             self.tuple(plan, arguments or (Any, ...), tuple)
         elif (origin or hint) in {dict, Mapping, MutableMapping}:
             self.mapping(plan, arguments or (str, Any), hint)
-        elif isinstance(hint, type) and (fields := _fields.fields_of(hint)) is not None:
-            self.object(plan, hint, fields)
-        elif isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
-            hints = _fields.hints_of(hint)
-            inner = tuple(hints.get(name, Any) for name in hint._fields)
-            self.tuple(plan, inner, lambda items: hint(*items))
+        elif isinstance(cls := origin or hint, type) and self.members(plan, cls, arguments):
+            pass
         elif (reader := reader_of(hint)) is not None:
             self.scalar(plan, *reader)
         else:
             msg = f"{hint!r} cannot be read from JSON"
             raise TypeNotSupported(msg)
+
+    def members(self, plan: Plan, cls: type, arguments: tuple[Any, ...]) -> bool:
+        """Fill in the plan of a class with members, if it is one; it may be generic."""
+        variables = _fields.type_arguments(cls, arguments)
+        if (fields := _fields.fields_of(cls)) is not None:
+            self.object(
+                plan,
+                cls,
+                {
+                    name: field._replace(hint=_fields.substituted(field.hint, variables))
+                    for name, field in fields.items()
+                },
+            )
+            return True
+        if not issubclass(cls, tuple) or not hasattr(cls, "_fields"):
+            return False
+        hints = _fields.hints_of(cls)
+        inner = (_fields.substituted(hints.get(name, Any), variables) for name in cls._fields)
+        self.tuple(plan, tuple(inner), lambda items: cls(*items))
+        return True
 
     def scalar(self, plan: Plan, read: Callable[[Any], Any], kinds: str) -> None:
         plan.read, plan.kinds = read, frozenset(kinds.split())
@@ -256,8 +276,10 @@ def _stripped(hint: Any) -> Any:
             hint = get_args(hint)[0]
         elif isinstance(hint, NewType):
             hint = hint.__supertype__
-        elif type(hint).__name__ == "TypeAliasType":
-            hint = hint.__value__
+        elif type(origin or hint).__name__ == "TypeAliasType":
+            alias = origin or hint
+            arguments = dict(zip(alias.__type_params__, get_args(hint), strict=False))
+            hint = _fields.substituted(alias.__value__, arguments)
         else:
             return type(None) if hint is None else hint
 

@@ -17,6 +17,7 @@ from infra_json.errors import DecodeError
 from infra_json.limits import (
     MAX_BYTES,
     MAX_DEPTH,
+    MAX_NESTING,
     check_depth,
     check_size,
     skeleton,
@@ -33,8 +34,8 @@ T = TypeVar("T")
 JsonValue: TypeAlias = Union[bool, int, float, str, "list[JsonValue]", "dict[str, JsonValue]", None]
 
 # Deeper than this the standard parser and writer are not asked, whatever the caller allows: their
-# recursion may end the process on platforms with a small stack.
-_REACH = 5_000
+# recursion, even that of dropping 5,000 nested objects, ends the process in WebAssembly.
+_REACH = MAX_NESTING
 
 # Reads escapes one after the other, so that the backslash of `\\ud800` is not taken for the start
 # of another. Group 1 is a surrogate without its partner.

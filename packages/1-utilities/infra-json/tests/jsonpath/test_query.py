@@ -148,7 +148,6 @@ def test_a_result_is_bounded_also_on_the_way():
         JSONPath("$" + "[0,0,0,0]" * 12).values(wide)
 
 
-@pytest.mark.deep_stack
 def test_depth_is_bounded(nested: Callable[[int], Any]):
     assert 1999 == len(JSONPath("$..*").values(nested(2000)))
     for query in ("$..*", "$..[?@..x]", "$[?@..x]", "$[?@ == $]"):

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
-from pathlib import Path
 
 import pytest
 
 import infra_errors
-
-README = Path(__file__).resolve().parent.parent / "README.md"
-
-
-@pytest.mark.skipif(not README.is_file(), reason="the README is not part of this distribution")
-def test_the_readme_runs() -> None:
-    from sybil import Sybil
-    from sybil.parsers.markdown import PythonCodeBlockParser
-
-    document = Sybil([PythonCodeBlockParser()], path=str(README.parent)).parse(README)
-    examples = list(document.examples())
-    assert len(examples) >= 8
-    for example in examples:
-        example.evaluate()
 
 
 @pytest.mark.parametrize("name", ["", ".secret", ".convert"])
