@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     ("url", "options", "code"),
     [
         ("nosuch://host/db", {}, "db.unknown_scheme"),
-        ("postgresql://host/db", {}, "db.unknown_scheme"),
+        ("postgresql://host", {}, "db.config"),
+        ("postgresql:///db", {}, "db.config"),
+        ("postgresql://host/db?sslmode=maybe", {}, "db.config"),
+        ("postgresql://host/db?sslrootcert=/nowhere", {}, "db.config"),
+        ("postgresql://host/db?pool=3", {}, "db.config"),
+        ("mysql://host/db?charset=latin1", {}, "db.config"),
         ("not a url", {}, "db.config"),
         ("", {}, "db.config"),
         ("sqlite:///a.db?mode=ro", {}, "db.config"),
@@ -149,7 +154,7 @@ def test_a_capability_that_is_missing_is_an_error_at_once() -> None:
     db = connect("memory://")
     db.capabilities.require("returning", "transactional_ddl")
     with pytest.raises(CapabilityError):
-        db.capabilities.require("full_text")
+        db.capabilities.require("skip_locked")
 
 
 async def test_an_engine_of_the_application_stays_its_own(tmp_path: Path) -> None:

@@ -16,9 +16,12 @@
 'Mars'
 """
 
+from infra_db._touch import create_touch_trigger, touch_trigger
 from infra_db.backends import Backend, Capabilities
+from infra_db.budget import Budget, query_budget
 from infra_db.database import TX_RETRY, Database, Health, PoolStatus, connect
 from infra_db.errors import (
+    AccessDenied,
     CapabilityError,
     DatabaseUnavailable,
     ForeignKeyViolation,
@@ -26,6 +29,7 @@ from infra_db.errors import (
     MigrationError,
     OutcomeUnknown,
     PoolExhausted,
+    QueryBudgetExceeded,
     QueryError,
     RecordNotFound,
     SchemaDrift,
@@ -36,16 +40,24 @@ from infra_db.errors import (
     UniqueViolation,
 )
 from infra_db.filters import Filter, any_of
+from infra_db.latest import latest_per
+from infra_db.memory import MemoryRepository
 from infra_db.models import Base, IdMixin, SoftDeleteMixin, TimestampMixin, VersionMixin
 from infra_db.paging import Page, Sort
+from infra_db.protocol import AsyncRepository
 from infra_db.repository import Change, Repository
+from infra_db.search import SearchHit, SearchIndex
 from infra_db.settings import DatabaseConfig, DatabaseSettings, Isolation
 from infra_db.transaction import Transaction
 from infra_db.types import FoldedStr, JsonDict, UtcDateTime
+from infra_db.versioned import VersionedMixin, VersionedRepository, VersionInfo
 
 __all__ = [
+    "AccessDenied",
+    "AsyncRepository",
     "Backend",
     "Base",
+    "Budget",
     "Capabilities",
     "CapabilityError",
     "Change",
@@ -61,15 +73,19 @@ __all__ = [
     "Isolation",
     "JsonDict",
     "LockTimeout",
+    "MemoryRepository",
     "MigrationError",
     "OutcomeUnknown",
     "Page",
     "PoolExhausted",
     "PoolStatus",
+    "QueryBudgetExceeded",
     "QueryError",
     "RecordNotFound",
     "Repository",
     "SchemaDrift",
+    "SearchHit",
+    "SearchIndex",
     "SoftDeleteMixin",
     "Sort",
     "StaleVersion",
@@ -81,7 +97,14 @@ __all__ = [
     "TransactionStateError",
     "UniqueViolation",
     "UtcDateTime",
+    "VersionInfo",
     "VersionMixin",
+    "VersionedMixin",
+    "VersionedRepository",
     "any_of",
     "connect",
+    "create_touch_trigger",
+    "latest_per",
+    "query_budget",
+    "touch_trigger",
 ]

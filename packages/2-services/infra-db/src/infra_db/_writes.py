@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 import attrs
-from sqlalchemy import ColumnElement, Executable, Insert, delete, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Insert, Update, delete, insert, select, update
 from sqlalchemy.orm import attributes
 from sqlalchemy.orm.util import identity_key
 
@@ -217,9 +217,8 @@ class Writes(Generic[E, ID]):
 
     async def _insert(self, row: dict[str, Any]) -> E:
         self._give_id(row)
-        statement = insert(self._map.model).values(**row).returning(self._map.model)
         async with self._writing() as tx:
-            (made,) = await self._run(tx, statement)
+            made = await self._inserted(tx, row)
             await self._changed(tx, "create", None, made)
         return self._out(made)
 
@@ -263,14 +262,14 @@ class Writes(Generic[E, ID]):
         statement = statement.where(*self._is_version(expected_version))
         async with self._writing() as tx:
             before = await self._before(tx, id, deleted=deleted)
-            changed = await self._run(tx, statement.returning(self._map.model))
+            changed = await self._updated(tx, statement, id)
             if not changed:
                 raise await self._why_nothing(tx, id, expected_version, deleted=deleted)
             _tell_session(tx, self._map, changed[0])
             await self._changed(tx, operation, before, changed[0], by)
         return self._out(changed[0])
 
-    async def _remove(self, id: ID, expected_version: int | None) -> None:
+    async def _remove(self, id: ID, expected_version: int | None, by: str | None = None) -> None:
         statement = delete(self._map.model).where(*self._map.by_key(id))
         statement = statement.where(*self._is_version(expected_version))
         async with self._writing() as tx:
@@ -280,7 +279,29 @@ class Writes(Generic[E, ID]):
             if not count:
                 raise await self._why_nothing(tx, id, expected_version, deleted=None)
             _forget_in_session(tx, self._map, id)
-            await self._changed(tx, "delete", before, None, id=id)
+            await self._changed(tx, "delete", before, None, by, id=id)
+
+    async def _inserted(self, tx: Transaction, row: dict[str, Any]) -> Any:
+        if self.db.engine.dialect.insert_returning:
+            statement = insert(self._map.model).values(**row).returning(self._map.model)
+            (made,) = await self._run(tx, statement)
+            return made
+        plain = insert(self._map.table).values(self._map.to_columns(row))
+        async with self.db.statement(tx) as connection:
+            result = await connection.execute(plain)
+        keys = zip(self._map.keys, result.inserted_primary_key or (), strict=True)
+        at = [self._map.fields[name].column == value for name, value in keys]
+        (made,) = await self._run(tx, select(self._map.model).where(*at))
+        return made
+
+    async def _updated(self, tx: Transaction, statement: Update, id: ID) -> list[Any]:
+        """Run an UPDATE; return the row as it is now, none if it touched none."""
+        if self.db.engine.dialect.update_returning:
+            return await self._run(tx, statement.returning(self._map.model))
+        async with self.db.statement(tx) as connection:
+            if not (await connection.execute(statement)).rowcount:
+                return []
+        return await self._run(tx, select(self._map.model).where(*self._map.by_key(id)))
 
     async def _run(self, tx: Transaction, statement: Executable) -> list[Any]:
         unsynchronized = statement.execution_options(synchronize_session=False)

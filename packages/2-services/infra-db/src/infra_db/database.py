@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import attrs
 from sqlalchemy import Delete, Executable, MetaData, Row, Update, inspect, literal, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.util.concurrency import greenlet_spawn
 
+from infra_db import budget
 from infra_db import transaction as _tx
-from infra_db.backends import HOOKS, MODE, Backend, Capabilities, backend_for
+from infra_db._fast import FastReads
+from infra_db._telemetry import Telemetry
+from infra_db.backends import HOOKS, Backend, Capabilities, backend_for
 from infra_db.errors import (
     DatabaseUnavailable,
     LockTimeout,
@@ -33,6 +37,7 @@ from infra_errors import (
     CircuitBreaker,
     CircuitOpenError,
     ConfigError,
+    InfraError,
     RetryPolicy,
     SecretUrl,
     ValidationError,
@@ -152,13 +157,21 @@ class Database:
         self.id_factory = id_factory
         self.engine = engine.execution_options(**{HOOKS: hooks})
         backend.prepare(self.engine)
-        self._reader = self.engine.execution_options(**{MODE: "read"})
-        self._auto = self.engine.execution_options(**{MODE: "auto"})
+        budget.watch(self.engine.sync_engine)
+        system = "mariadb" if settings.url.reveal().startswith("mariadb") else backend.name
+        self.telemetry = Telemetry(self.engine.sync_engine, system)
+        self._reader = self.engine.execution_options(**backend.options("read", None))
+        self.autocommit = self.engine.execution_options(**backend.options("auto", None))
         self._rng = rng
         self._owns_engine = owns_engine
         self._opening = asyncio.Lock()
         self._opened = self._closed = False
         self._waiting = 0
+        self._pool = self.engine.sync_engine.pool
+        # Our own pools ask before they roll back; others do so at once, which may wait.
+        self._resets_at_once = owns_engine
+        can = backend.capabilities(None).fast_reads and settings.fast_reads
+        self.fast_reads = FastReads(self, backend) if can else None
         self._breaker = CircuitBreaker("database", consecutive=5, open_for=5.0, counts=_is_outage)
 
     @classmethod
@@ -383,9 +396,45 @@ class Database:
         await self._open()
         async with (
             _tx.cut(self._statement_limit(), "the statement"),
-            self.acquire(self._auto) as it,
+            self.acquire(self.autocommit) as it,
         ):
             yield it
+
+    @asynccontextmanager
+    async def fast_slot(self) -> AsyncIterator[Any]:
+        """A pooled connection for a read past SQLAlchemy: bounded in time, behind the breaker."""
+        if not self._opened:
+            await self._open()
+        if self._closed:
+            raise self._is_closed()
+        self._waiting += 1
+        waiting = True
+        limit = asyncio.timeout(self._statement_limit())
+        try:
+            with self._breaker.allow():
+                async with limit:
+                    connection = await greenlet_spawn(self._pool.connect)
+                    self._waiting -= 1
+                    waiting = False
+                    try:
+                        yield connection
+                    finally:
+                        if self._resets_at_once:
+                            connection.close()
+                        else:
+                            await greenlet_spawn(connection.close)
+        except CircuitOpenError as error:
+            raise self._left_alone(error) from error
+        except PoolTimeout as error:
+            raise self._exhausted() from error
+        except (OSError, DBAPIError) as error:
+            if isinstance(error, InfraError):
+                raise
+            if limit.expired():
+                raise _tx.too_late(self._statement_limit(), "the statement") from error
+            raise self.backend.unreachable(error, self.engine) from error
+        finally:
+            self._waiting -= waiting
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
@@ -421,21 +470,36 @@ class Database:
 
     async def _take(self, engine: AsyncEngine) -> AsyncConnection:
         if self._closed:
-            message = "the database was closed; connect again"
-            raise DatabaseUnavailable(message, retryable=False)
+            raise self._is_closed()
         self._waiting += 1
         try:
             with self._breaker.allow():
-                return await engine.connect()
+                return await self._connect(engine)
         except CircuitOpenError as error:
-            message = "the database was unreachable five times in a row; it is left alone a while"
-            raise DatabaseUnavailable(
-                message, code="db.breaker_open", retry_after=error.retry_after
-            ) from error
+            raise self._left_alone(error) from error
         except PoolTimeout as error:
             raise self._exhausted() from error
         finally:
             self._waiting -= 1
+
+    async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
+        # The server may leave a connection half made for longer than the driver's own limit.
+        try:
+            return await engine.connect()
+        except PoolTimeout:
+            raise
+        except (OSError, TimeoutError, DBAPIError) as error:
+            if isinstance(error, InfraError):
+                raise
+            raise self.backend.unreachable(error, engine) from error
+
+    def _is_closed(self) -> DatabaseUnavailable:
+        message = "the database was closed; connect again"
+        return DatabaseUnavailable(message, retryable=False)
+
+    def _left_alone(self, error: CircuitOpenError) -> DatabaseUnavailable:
+        message = "the database was unreachable five times in a row; it is left alone a while"
+        return DatabaseUnavailable(message, code="db.breaker_open", retry_after=error.retry_after)
 
     def _exhausted(self) -> PoolExhausted:
         status, timeout = self.pool_status(), self.settings.pool_timeout
@@ -449,7 +513,7 @@ class Database:
             return
         async with self._opening:
             if not self._opened:
-                async with self.acquire(self._auto) as connection:
+                async with self.acquire(self.autocommit) as connection:
                     await connection.execute(select(literal(1)))
                 self._opened = True
 
@@ -457,7 +521,7 @@ class Database:
         # The minimum is opened together: taken one by one, the pool would hand out the same one.
         count = min(self.settings.min_connections, self.pool_status().max)
         taken = await asyncio.gather(
-            *(self._take(self._auto) for _ in range(count)), return_exceptions=True
+            *(self._take(self.autocommit) for _ in range(count)), return_exceptions=True
         )
         for connection in taken:
             if isinstance(connection, AsyncConnection):

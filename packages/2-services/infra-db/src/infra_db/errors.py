@@ -10,6 +10,7 @@
     ├── LockTimeout            (DeadlineExceededError, retry)   db.lock_timeout
     ├── PoolExhausted          (UnavailableError)        db.pool_exhausted
     ├── DatabaseUnavailable    (UnavailableError, retry) db.connection, db.breaker_open
+    ├── AccessDenied           (PermissionDeniedError)   db.access_denied
     ├── OutcomeUnknown         (UnavailableError)        db.outcome_unknown
     ├── QueryError                                       db.query
     ├── TransactionStateError                            db.transaction_closed, db.foreign_task,
@@ -17,6 +18,7 @@
     ├── MigrationError                                   db.migration_failed, db.migration_locked,
     │                                                    db.multiple_heads
     ├── SchemaDrift                                      db.schema_drift
+    ├── QueryBudgetExceeded                              db.query_budget
     └── CapabilityError                                  db.unsupported
 
 Bad input is `infra_errors.ValidationError`, bad settings `infra_errors.ConfigError`, both with a
@@ -32,11 +34,13 @@ from infra_errors import (
     DatabaseError,
     DeadlineExceededError,
     NotFoundError,
+    PermissionDeniedError,
     Status,
     UnavailableError,
 )
 
 __all__ = [
+    "AccessDenied",
     "CapabilityError",
     "DatabaseUnavailable",
     "ForeignKeyViolation",
@@ -44,6 +48,7 @@ __all__ = [
     "MigrationError",
     "OutcomeUnknown",
     "PoolExhausted",
+    "QueryBudgetExceeded",
     "QueryError",
     "RecordNotFound",
     "SchemaDrift",
@@ -133,6 +138,12 @@ class DatabaseUnavailable(DatabaseError, UnavailableError):
     code = "db.connection"
 
 
+class AccessDenied(DatabaseError, PermissionDeniedError):
+    """The server refused the user, or what this user asked for."""
+
+    code = "db.access_denied"
+
+
 class OutcomeUnknown(DatabaseError, UnavailableError):
     """The connection broke while COMMIT was under way: it may or may not have happened."""
 
@@ -167,6 +178,12 @@ class SchemaDrift(DatabaseError):
     def differences(self) -> tuple[str, ...]:
         """One line a difference."""
         return tuple(violation.message for violation in self.violations)
+
+
+class QueryBudgetExceeded(DatabaseError):
+    """More statements were sent than `query_budget` allows."""
+
+    code = "db.query_budget"
 
 
 class CapabilityError(DatabaseError):

@@ -217,3 +217,57 @@ def _endswith_sqlite(element: _EndsWith, compiler: SQLCompiler, **kw: Any) -> st
     start = func.length(text) - func.length(part) + 1
     long_enough = func.length(text) >= func.length(part)
     return compiler.process(and_(long_enough, func.substr(text, start) == part), **kw)
+
+
+@compiles(_Casefold, "postgresql")
+def _casefold_postgres(element: _Casefold, compiler: SQLCompiler, **kw: Any) -> str:
+    # ICU's lower is the same in every database; the two letters are where casefold goes further.
+    lower = f'lower(({compiler.process(element.clauses, **kw)}) COLLATE "und-x-icu")'
+    return f"replace(replace({lower}, 'ß', 'ss'), 'ς', 'σ')"
+
+
+@compiles(_Casefold, "mysql", "mariadb")
+def _casefold_mysql(element: _Casefold, compiler: SQLCompiler, **kw: Any) -> str:
+    lower = f"lower({_exact(compiler.process(element.clauses, **kw))})"
+    return f"replace(replace({lower}, 'ß', 'ss'), 'ς', 'σ')"
+
+
+@compiles(_Contains, "postgresql")
+def _contains_postgres(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = element.clauses
+    return compiler.process(func.strpos(text, part) > 0, **kw)
+
+
+@compiles(_StartsWith, "postgresql")
+def _startswith_postgres(element: _StartsWith, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = element.clauses
+    return compiler.process(func.left(text, func.length(part)) == part, **kw)
+
+
+@compiles(_EndsWith, "postgresql")
+def _endswith_postgres(element: _EndsWith, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = element.clauses
+    return compiler.process(func.right(text, func.length(part)) == part, **kw)
+
+
+def _exact(text: str) -> str:
+    """Compare by code points, whatever the column's own collation."""
+    return f"convert({text} using utf8mb4) collate utf8mb4_bin"
+
+
+@compiles(_Contains, "mysql", "mariadb")
+def _contains_mysql(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = (compiler.process(one, **kw) for one in element.clauses)
+    return f"locate({part}, {_exact(text)}) > 0"
+
+
+@compiles(_StartsWith, "mysql", "mariadb")
+def _startswith_mysql(element: _StartsWith, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = (compiler.process(one, **kw) for one in element.clauses)
+    return f"left({_exact(text)}, char_length({part})) = {part}"
+
+
+@compiles(_EndsWith, "mysql", "mariadb")
+def _endswith_mysql(element: _EndsWith, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = (compiler.process(one, **kw) for one in element.clauses)
+    return f"right({_exact(text)}, char_length({part})) = {part}"

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import sqlite3
-import threading
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from alembic.autogenerate import compare_metadata
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import event
 
-from infra_db.errors import MigrationError
+from infra_db._autogenerate import Difference, compare, write
+from infra_db._runner import only_runner
+from infra_db.errors import LockTimeout, MigrationError
 from infra_db.transaction import ambient
 from infra_errors import InfraError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, MetaData
 
@@ -36,16 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "check", "current", "downgrade", "migrate"]
 
-_POLL = 0.05  # seconds between two tries for the runner's lock
-
-
-@attrs.frozen
-class Difference:
-    """One thing in which the database is not what the models or the revisions say."""
-
-    kind: str
-    table: str | None
-    detail: str
+_TRIES = 5  # of a revision whose locks were not free
 
 
 async def migrate(
@@ -93,6 +84,12 @@ async def current(db: Database, *, directory: str | Path = "migrations") -> tupl
         return await connection.run_sync(lambda sync: _heads(sync, table))
 
 
+async def written(db: Database, metadata: MetaData) -> tuple[str, str, str]:
+    """Return the bodies of an upgrade and a downgrade to the models, and the imports they need."""
+    async with db.reading() as connection:
+        return await connection.run_sync(write, metadata)
+
+
 async def check(
     db: Database, metadata: MetaData, *, directory: str | Path | None = None
 ) -> tuple[Difference, ...]:
@@ -108,7 +105,15 @@ async def check(
             Difference("not_at_head", None, f"{name} is not applied") for name in heads - here
         ]
     async with db.reading() as connection:
-        return (*found, *await connection.run_sync(_compare, metadata))
+        return (*found, *await connection.run_sync(compare, metadata))
+
+
+def head_of(directory: str | Path) -> str | None:
+    """Return the newest revision of a directory, None where there is none yet."""
+    revisions = _Revisions.open(directory)
+    revisions.require_one_head()
+    heads = revisions.script.get_heads()
+    return heads[0] if heads else None
 
 
 @attrs.frozen
@@ -118,7 +123,7 @@ class _Revisions:
 
     @classmethod
     def open(cls, directory: str | Path) -> _Revisions:
-        folder = _folder(directory)
+        folder = folder_of(directory)
         if not folder.is_dir():
             message = f"there is no folder of migrations at {folder}"
             raise MigrationError(message)
@@ -141,7 +146,8 @@ class _Revisions:
         return lambda heads, _: self.script._downgrade_revs(target, heads)
 
 
-def _folder(directory: str | Path) -> Path:
+def folder_of(directory: str | Path) -> Path:
+    """Return the folder that a path, or `package:folder`, names."""
     package, colon, inside = str(directory).partition(":")
     if not colon or Path(directory).is_dir():
         return Path(directory)
@@ -165,18 +171,37 @@ async def _run(
     if ambient(db) is not None:
         message = "migrations open transactions of their own: call this outside of one"
         raise MigrationError(message)
-    async with _only_runner(db, lock_timeout), db.acquire(db.engine) as connection:
-        return await connection.run_sync(_apply, revisions, steps)
+    done: list[str] = []
+    async with only_runner(db, revisions.table, lock_timeout):
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with db.acquire(db.engine) as connection:
+                    await connection.run_sync(_apply, revisions, steps, done)
+                break
+            except MigrationError as error:
+                # Somebody reads the table that a revision changes; it was rolled back whole.
+                again = isinstance(error.__cause__, LockTimeout) and attempt < _TRIES
+                if not again or not db.capabilities.transactional_ddl:
+                    raise
+                await asyncio.sleep(0.05 * attempt)
+    return tuple(done)
 
 
 def _apply(
-    connection: Connection, revisions: _Revisions, steps: Callable[[Any, Any], Any]
-) -> tuple[str, ...]:
-    done: list[str] = []
+    connection: Connection,
+    revisions: _Revisions,
+    steps: Callable[[Any, Any], Any],
+    done: list[str],
+) -> None:
     running: list[str] = []
+    whole = connection.dialect.name in {"sqlite", "postgresql"}
+    kept = _Kept(connection, whole=whole)
 
     def note(**step: Any) -> None:
         _require_intact_keys(connection)
+        if not whole:
+            connection.commit()
+        kept.clear()
         done.append(step["step"].up_revision_id or "")
 
     def each(heads: Any, context: Any) -> Iterator[Any]:
@@ -190,19 +215,81 @@ def _apply(
             "fn": each,
             "version_table": revisions.table,
             "transaction_per_migration": True,
-            "transactional_ddl": True,
+            "transactional_ddl": whole,
             "render_as_batch": connection.dialect.name == "sqlite",
             "on_version_apply": [note],
         },
     )
-    with _loose_keys(connection), _translated(running), Operations.context(context):
+    with (
+        _patient(connection),
+        _loose_keys(connection),
+        _translated(running, kept),
+        Operations.context(context),
+        kept.watching(),
+    ):
         context.run_migrations()
         connection.commit()
-    return tuple(done)
+
+
+class _Kept:
+    """What the revision at work did that no rollback undoes, where DDL commits by itself."""
+
+    def __init__(self, connection: Connection, *, whole: bool) -> None:
+        self._connection = connection
+        self._whole = whole
+        self._statements: list[str] = []
+
+    def clear(self) -> None:
+        self._statements.clear()
+
+    def after(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.split(None, 1)[0].upper() in {"CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE"}:
+            self._statements.append(" ".join(statement.split()[:3]))
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        if self._whole:
+            yield
+            return
+        event.listen(self._connection, "after_cursor_execute", self.after)
+        try:
+            yield
+        finally:
+            event.remove(self._connection, "after_cursor_execute", self.after)
+
+    def __str__(self) -> str:
+        if not self._statements:
+            return "was rolled back"
+        return f"has already done, and this server keeps: {'; '.join(self._statements)}"
 
 
 @contextmanager
-def _translated(running: list[str] | None = None) -> Iterator[None]:
+def _patient(connection: Connection) -> Iterator[None]:
+    """Let DDL run as long as it takes, and wait but shortly for its locks: others queue behind."""
+    told = _DDL_LIMITS.get(connection.dialect.name)
+    if told is None:
+        yield
+        return
+    is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
+    connection.exec_driver_sql(told if not is_mariadb else _MARIADB_LIMITS)
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.invalidate()  # its limits are not those of the pool's other connections
+
+
+_DDL_LIMITS = {
+    "postgresql": "SELECT set_config('lock_timeout', '5s', false), "
+    "set_config('statement_timeout', '0', false)",
+    "mysql": "SET SESSION lock_wait_timeout = 5, max_execution_time = 0",
+}
+_DDL_LIMITS["mariadb"] = _DDL_LIMITS["mysql"]
+_MARIADB_LIMITS = "SET SESSION lock_wait_timeout = 5, max_statement_time = 0"
+
+
+@contextmanager
+def _translated(running: list[str] | None = None, kept: _Kept | None = None) -> Iterator[None]:
     where = f"revision {running[0]}" if running else "migrating"
     try:
         yield
@@ -215,7 +302,7 @@ def _translated(running: list[str] | None = None) -> Iterator[None]:
         what = (
             error.message if isinstance(error, InfraError) else f"{type(error).__name__}: {error}"
         )
-        message = f"{where} failed and was rolled back: {what}"
+        message = f"{where} failed and {kept or 'was rolled back'}: {what}"
         raise MigrationError(message, revision=running[0] if running else None) from error
 
 
@@ -256,78 +343,3 @@ def _require_intact_keys(connection: Connection) -> None:
 def _heads(connection: Connection, table: str) -> tuple[str, ...]:
     context = MigrationContext.configure(connection, opts={"version_table": table})
     return context.get_current_heads()
-
-
-def _compare(connection: Connection, metadata: MetaData) -> tuple[Difference, ...]:
-    def ours(thing: Any, name: str | None, kind: str, reflected: bool, _: Any) -> bool:
-        return not (kind == "table" and reflected and name not in metadata.tables)
-
-    context = MigrationContext.configure(
-        connection, opts={"include_object": ours, "compare_type": True}
-    )
-    return tuple(
-        _difference(change)
-        for entry in compare_metadata(context, metadata)
-        for change in (entry if isinstance(entry, list) else [entry])
-    )
-
-
-def _difference(change: tuple[Any, ...]) -> Difference:
-    kind = str(change[0])
-    if kind.startswith("modify_"):
-        table, column = str(change[2]), str(change[3])
-        return Difference(kind, table, f"{table}.{column}: {change[-2]!r} should be {change[-1]!r}")
-    subject = change[-1]
-    owner = getattr(subject, "table", subject)
-    name = getattr(subject, "name", None) or type(subject).__name__
-    return Difference(kind, getattr(owner, "name", None), f"{kind} {name}")
-
-
-# ---- one runner at a time ------------------------------------------------------------------------
-
-# Alembic's `op` is one name for the whole process, so two databases take turns as well.
-_in_process = threading.Lock()
-
-
-@asynccontextmanager
-async def _only_runner(db: Database, limit: float) -> AsyncIterator[None]:
-    async with _polled(lambda: _in_process.acquire(blocking=False), _in_process.release, limit):
-        path = db.engine.url.database
-        if db.engine.dialect.name != "sqlite" or not path or path.startswith("file:"):
-            yield
-            return
-        # The database's own lock is free between two revisions; this one is held for all of them,
-        # and the system lets go of it when the process dies.
-        lock = sqlite3.connect(f"{path}-migrating", timeout=0, isolation_level=None)
-        try:
-            async with _polled(lambda: _exclusive(lock), lambda: None, limit):
-                yield
-        finally:
-            lock.close()
-
-
-def _exclusive(lock: sqlite3.Connection) -> bool:
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            return False
-        raise
-    return True
-
-
-@asynccontextmanager
-async def _polled(
-    take: Callable[[], bool], give_back: Callable[[], object], limit: float
-) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(limit):
-            while not take():  # noqa: ASYNC110  # the holder is another process
-                await asyncio.sleep(_POLL)
-    except TimeoutError as error:
-        message = f"another process was still migrating after {limit:g} s"
-        raise MigrationError(message, code="db.migration_locked", retryable=True) from error
-    try:
-        yield
-    finally:
-        give_back()

@@ -11,11 +11,13 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     MetaData,
+    String,
     Table,
     UniqueConstraint,
     event,
     inspect,
 )
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from infra_db.backends import HOOKS
@@ -44,6 +46,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
+        str: String().with_variant(LONGTEXT(), "mysql", "mariadb"),  # which asks for a length
         dict: JsonDict,
         dict[str, Any]: JsonDict,
         dict[str, object]: JsonDict,
@@ -54,6 +57,9 @@ class Base(DeclarativeBase):
         table = cls.__dict__.get("__table__")
         if isinstance(table, Table):
             _index_foreign_keys(table)
+            for server in ("mysql", "mariadb"):  # text is compared exactly, as elsewhere
+                table.dialect_kwargs.setdefault(f"{server}_charset", "utf8mb4")
+                table.dialect_kwargs.setdefault(f"{server}_collate", "utf8mb4_bin")
 
     def __repr__(self) -> str:
         state = inspect(self)

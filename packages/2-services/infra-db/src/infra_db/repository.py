@@ -6,14 +6,17 @@ import copy
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, get_args, get_origin
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy import exists as sql_exists
 from sqlalchemy.orm import undefer
 
+from infra_db._fast import FastReads, instances_of
 from infra_db._mapping import entity_map, mapping_of
 from infra_db._query import Query, load
 from infra_db._writes import Change, Writes
 from infra_db.paging import Page, Sort
+from infra_db.search import SearchHit, search
+from infra_db.transaction import ambient
 from infra_errors import ConfigError, ValidationError
 
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ class Repository(Writes[E, ID], Generic[E, ID]):
         self._loading: tuple[Any, ...] = ()
         deferred = any(getattr(found, name).property.deferred for name in self._map.fields)
         self._undefer = (undefer("*"),) if deferred else ()
+        mapped: Any = found
+        self._instances = instances_of(mapped, tuple(self._map.fields))
 
     def using(self, tx: Transaction) -> Self:
         """The same repository in this transaction, from whatever task."""
@@ -83,6 +88,10 @@ class Repository(Writes[E, ID], Generic[E, ID]):
         self, id: ID, *, include_deleted: bool = False, for_update: bool = False
     ) -> E | None:
         """The row with this id, or None. A UUID may come as text; else `db.invalid_id`."""
+        fast = None if for_update else self._fast()
+        if fast is not None:
+            key = (self.model, "id", include_deleted)
+            return await self._fast_one(fast, key, self._map.key(id), include_deleted)
         statement = self._query.select(include_deleted=include_deleted).where(*self._map.by_key(id))
         return await self._one(statement.with_for_update() if for_update else statement)
 
@@ -101,6 +110,10 @@ class Repository(Writes[E, ID], Generic[E, ID]):
             message = "get_by needs at least one field"
             raise ValidationError(message, code="db.invalid_filter")
         where = self._query.conditions((), unique)
+        fast = self._fast()
+        if fast is not None and None not in unique.values():
+            params = {name: self._map.coerce(name, value) for name, value in unique.items()}
+            return await self._fast_one(fast, (self.model, "by", *params), params, False)
         keys = [self._map.fields[name].column for name in self._map.keys]
         return await self._one(self._query.select().where(*where).order_by(*keys).limit(1))
 
@@ -198,8 +211,20 @@ class Repository(Writes[E, ID], Generic[E, ID]):
         """Whether there is such a row."""
         conditions = [*self._query.conditions(where, filters), *self._query.alive()]
         statement = select(sql_exists(select(self.model).where(*conditions)))
+        fast = self._fast()
+        if fast is not None and (rows := await fast.all(statement)) is not None:
+            return bool(rows[0][0])
         async with self._reading() as connection:
             return bool((await connection.execute(statement)).scalar_one())
+
+    async def search(self, query: str, *where: Where, limit: int = 20) -> list[SearchHit[E]]:
+        """The rows that the text finds, best first, then by primary key; see `SearchIndex`.
+
+        Words are ANDed; `"a phrase"`, `-not`, `this OR that`, `begin*`; the last word is also taken
+        as a beginning. No text is an error; more than 512 characters or 32 terms are
+        ValidationError, a model without index CapabilityError. `limit` is 1 to 1000.
+        """
+        return await search(self, query, where, limit)
 
     # ---- what reads and writes share -------------------------------------------------------------
 
@@ -212,11 +237,43 @@ class Repository(Writes[E, ID], Generic[E, ID]):
             async with self.db.statement(self._tx) as connection:
                 yield connection
 
+    def _fast(self) -> FastReads | None:
+        fast = self.db.fast_reads
+        if fast is None or self._instances is None or self._tx is not None:
+            return None
+        if self._loading or self._undefer or ambient(self.db) is not None or not fast.is_on():
+            return None
+        return fast
+
+    async def _fast_one(
+        self, fast: FastReads, key: Any, params: dict[str, Any], include_deleted: bool
+    ) -> E | None:
+        instances = self._instances
+        assert instances is not None
+
+        def build() -> Select[Any]:
+            fields = self._map.fields
+            bound = [fields[n].stored == bindparam(n, type_=fields[n].stored.type) for n in params]
+            statement = select(*instances.columns).where(*bound)
+            if not include_deleted:
+                statement = statement.where(*self._query.alive())
+            if tuple(params) == self._map.keys:
+                return statement
+            return statement.order_by(*(fields[n].stored for n in self._map.keys)).limit(1)
+
+        rows = await fast.named(key, build, params)
+        return self._out(instances.make(rows[0])) if rows else None
+
     async def _one(self, statement: Select[Any]) -> E | None:
         rows = await self._load(statement)
         return self._out(rows[0]) if rows else None
 
     async def _load(self, statement: Select[Any]) -> list[Any]:
+        fast = self._fast()
+        if fast is not None and self._instances is not None:
+            rows = await fast.all(statement.with_only_columns(*self._instances.columns))
+            if rows is not None:
+                return [self._instances.make(row) for row in rows]
         options = (*self._undefer, *self._loading)
         async with self._reading() as connection:
             return await connection.run_sync(load, statement.options(*options))

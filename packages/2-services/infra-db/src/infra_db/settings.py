@@ -80,7 +80,7 @@ class DatabaseSettings:
         converter=_to_url,
         metadata={
             "env": "DATABASE_URL",
-            "help": "sqlite:///file.db, memory://",
+            "help": "sqlite:///file.db, postgresql://user@host/name, mysql://user@host/name, memory://",
             "unit": "",
             "secret": True,
         },
@@ -123,6 +123,16 @@ class DatabaseSettings:
     )
     application_name: str = _setting(
         "infra-db", "DATABASE_APPLICATION_NAME", "shown in the server's list of connections"
+    )
+    prepared: bool = _setting(
+        True,
+        "DATABASE_PREPARED",
+        "statements are prepared by name; false behind a proxy that shares connections",
+    )
+    fast_reads: bool = _setting(
+        True,
+        "DATABASE_FAST_READS",
+        "reads outside a transaction go past SQLAlchemy's execution where the driver allows",
     )
     synchronous: Literal["full", "normal"] = _setting(
         "full",

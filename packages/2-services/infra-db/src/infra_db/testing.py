@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import MetaData, String, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from infra_db._transactional import transactional
 from infra_db.errors import (
     RecordNotFound,
     StaleVersion,
@@ -29,6 +30,7 @@ from infra_db.errors import (
 from infra_db.filters import Filter, any_of
 from infra_db.models import Base, IdMixin, SoftDeleteMixin, TimestampMixin, VersionMixin
 from infra_db.paging import Sort
+from infra_db.testing_versioned import Article, VersionedRepositoryContract
 from infra_db.types import UtcDateTime
 from infra_errors import ValidationError
 
@@ -36,7 +38,14 @@ if TYPE_CHECKING:
     from infra_db.database import Database
     from infra_db.repository import Repository
 
-__all__ = ["DatabaseContract", "Note", "RepositoryContract"]
+__all__ = [
+    "Article",
+    "DatabaseContract",
+    "Note",
+    "RepositoryContract",
+    "VersionedRepositoryContract",
+    "transactional",
+]
 
 
 class _ContractBase(Base):

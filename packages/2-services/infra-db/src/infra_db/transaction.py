@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ from infra_db.errors import (
     StatementTimeout,
     TransactionStateError,
 )
-from infra_errors import DatabaseError, InfraError
+from infra_errors import DatabaseError, InfraError, ValidationError
 
 if TYPE_CHECKING:
     from infra_db.database import Database
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Transaction"]
 
 _log = logging.getLogger("infra_db")
+_LONG = 30.0  # seconds that a transaction may be held without a word about it
 _GRACE = 2.0  # seconds that a cancelled task still waits for its COMMIT or ROLLBACK
 
 Callback = Callable[[], Awaitable[None] | None]
@@ -96,13 +98,19 @@ class Transaction:
     async def lock(self, name: str, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # house name
         """Hold a lock of this name until the transaction ends.
 
-        On SQLite every transaction that may write excludes all others already, so there is nothing
-        to wait for. Raises TransactionStateError `db.read_only` in a read-only transaction.
+        It excludes who asks for the same name, nobody else. `timeout` in seconds, by default the
+        settings' `lock_timeout`; past it LockTimeout. On SQLite every transaction that may write
+        excludes all others already, so there is nothing to wait for. Raises TransactionStateError
+        `db.read_only` in a read-only transaction.
         """
         self.require_writable()
         if not name:
             message = "a lock needs a name"
-            raise TransactionStateError(message)
+            raise ValidationError(message, code="db.check")
+        limit = self.database.settings.lock_timeout if timeout is None else timeout
+        await self.flush()
+        with self.statement() as connection:
+            await self.database.backend.lock(connection, name, limit)
 
     def require_writable(self) -> None:
         """Raise TransactionStateError unless it is open and may write."""
@@ -177,7 +185,10 @@ async def begin(
     attempt: int = 1,
 ) -> AsyncIterator[Transaction]:
     """Open the outermost transaction, and end it with the block."""
-    async with database.acquire(engine) as connection:
+    async with database.acquire(engine) as connection, _watched():
+        if isolation is not None:
+            mode = "read" if read_only else "write"
+            await connection.execution_options(**database.backend.options(mode, isolation))
         await connection.begin()
         tx = Transaction(
             database, connection, isolation=isolation, read_only=read_only, attempt=attempt
@@ -186,6 +197,7 @@ async def begin(
             async with _ambient(tx), cut(limit, "the transaction"):
                 yield tx
                 await _flush_all(tx)
+                _require_whole(tx)
         except BaseException as error:
             tx._open = False
             await _undo(_rollback(tx), connection, error)
@@ -195,6 +207,17 @@ async def begin(
     await _run_callbacks(tx._callbacks)
     if cancelled is not None:
         raise cancelled
+
+
+@asynccontextmanager
+async def _watched() -> AsyncIterator[None]:
+    since = time.monotonic()
+    try:
+        yield
+    finally:
+        held = time.monotonic() - since
+        if held > _LONG:
+            _log.warning("a transaction was held for %.0f s", held)
 
 
 @asynccontextmanager
@@ -248,9 +271,13 @@ async def cut(seconds: float | None, what: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         if limit.expired() and not isinstance(error, InfraError):
-            message = f"{what} took longer than {seconds:g} s and was stopped"
-            raise StatementTimeout(message) from error
+            raise too_late(seconds, what) from error
         raise
+
+
+def too_late(seconds: float | None, what: str) -> StatementTimeout:
+    """Make the error of what took longer than it may."""
+    return StatementTimeout(f"{what} took longer than {seconds:g} s and was stopped")
 
 
 @contextmanager
@@ -267,6 +294,13 @@ async def _flush_all(tx: Transaction) -> None:
     if tx._session is not None:
         with tx.statement(), stale_data():
             await tx._session.commit()  # flushes; the COMMIT itself is ours
+
+
+def _require_whole(tx: Transaction) -> None:
+    """Raise what a statement raised and the caller passed over: there is nothing to commit."""
+    failed = tx.database.backend.failure(tx._connection)
+    if failed is not None:
+        raise failed
 
 
 async def _rollback(tx: Transaction) -> None:

@@ -7,7 +7,7 @@ a URL first asks for one.
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -17,15 +17,17 @@ from infra_errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Insert, Table
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy import Engine, Insert, Table
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from infra_db.settings import DatabaseSettings
+    from infra_db.settings import DatabaseSettings, Isolation
+    from infra_errors import InfraError
 
 __all__ = ["Backend", "Capabilities", "backend_for"]
 
 # Execution options that infra-db sets on its engines and a backend reads.
 HOOKS = "infra_db_hooks"  # the Database's clock; present on every connection of ours
+ISOLATION = "infra_db_isolation"  # the level a transaction asks for, where its BEGIN says it
 MODE = "infra_db_mode"  # how a transaction begins: "write" (the default), "read" or "auto"
 
 
@@ -59,6 +61,30 @@ class Backend(Protocol):
 
     def prepare(self, engine: AsyncEngine) -> None:
         """Install error translation and transaction begin on an engine derived from its own."""
+
+    def options(self, mode: str, isolation: Isolation | None) -> dict[str, Any]:
+        """Return the execution options of a connection in this mode, at this isolation.
+
+        `mode` is "write", "read" (no write is let through) or "auto" (no transaction is begun).
+        """
+
+    def unreachable(self, error: Exception, engine: AsyncEngine) -> InfraError:
+        """Say in our tree why no connection could be made; the error is the driver's own."""
+
+    async def fetch(self, connection: Any, sql: str, arguments: Sequence[Any]) -> Sequence[Any]:
+        """Run a SELECT on the driver's connection of a pooled one and return all rows.
+
+        Called only where `capabilities` say `fast_reads`; raises what the driver raises.
+        """
+
+    def translate(self, error: Exception, engine: Engine) -> InfraError:
+        """Say in our tree what the driver raised."""
+
+    def failure(self, connection: AsyncConnection) -> InfraError | None:
+        """Return what ended the transaction already, so that COMMIT would not commit."""
+
+    async def lock(self, connection: AsyncConnection, name: str, timeout: float | None) -> None:  # noqa: ASYNC109
+        """Hold a lock of this name to the end of the transaction; LockTimeout."""
 
     def capabilities(self, server_version: tuple[int, ...] | None) -> Capabilities:
         """Say what this version can do; None when no connection was made yet."""

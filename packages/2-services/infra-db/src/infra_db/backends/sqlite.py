@@ -16,22 +16,23 @@ from uuid import uuid4
 import aiosqlite
 from sqlalchemy import URL, Connection, Insert, Table, event, make_url
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util.concurrency import await_
 
 from infra_db._errormap_sqlite import translate
 from infra_db.backends import HOOKS, MODE, Capabilities
-from infra_db.errors import LockTimeout
+from infra_db.errors import DatabaseUnavailable, LockTimeout
 from infra_errors import ConfigError, InfraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Engine
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import PoolResetState
 
-    from infra_db.settings import DatabaseSettings
+    from infra_db.settings import DatabaseSettings, Isolation
 
 __all__ = ["SqliteBackend"]
 
@@ -75,9 +76,48 @@ class SqliteBackend:
         event.listen(engine.sync_engine.pool, "checkin", queue.release)
         event.listen(engine.sync_engine.pool, "reset", _reset)
 
+    def options(self, mode: str, isolation: Isolation | None) -> dict[str, Any]:
+        """Say how such a transaction begins: SQLite's are serializable; see `Backend`."""
+        return {MODE: mode}
+
+    def unreachable(self, error: Exception, engine: AsyncEngine) -> InfraError:
+        """Translate what a refused connection raised; see `Backend`."""
+        message = f"the database {engine.url.database} cannot be opened: {type(error).__name__}"
+        return DatabaseUnavailable(message, retryable=False)
+
+    async def fetch(self, connection: Any, sql: str, arguments: Sequence[Any]) -> Sequence[Any]:
+        """Run a SELECT on aiosqlite's connection; see `Backend`."""
+        deadline = connection.info.get("infra_db_deadline")
+        limit = connection.info.get("infra_db_query_timeout")
+        if deadline is not None and limit is not None:
+            deadline[0] = time.monotonic() + limit
+        rows: Sequence[Any] = await connection.driver_connection.execute_fetchall(sql, arguments)
+        if deadline is not None:
+            deadline[0] = float("inf")
+        return rows
+
+    def translate(self, error: Exception, engine: Engine) -> InfraError:
+        """Say in our tree what aiosqlite raised; see `Backend`."""
+        if isinstance(error, sqlite3.Error):
+            return translate(error, path=str(engine.url.database), read_only=False)
+        message = f"the connection to {engine.url.database} was closed"
+        return DatabaseUnavailable(message)
+
+    def failure(self, connection: AsyncConnection) -> InfraError | None:
+        """Return None: a statement that fails leaves the transaction open here."""
+
+    async def lock(self, connection: AsyncConnection, name: str, timeout: float | None) -> None:  # noqa: ASYNC109
+        """Do nothing: a transaction that may write excludes all others already."""
+
     def capabilities(self, server_version: tuple[int, ...] | None) -> Capabilities:
         """Say what SQLite can do: the same in every version that we accept."""
-        return Capabilities(returning=True, transactional_ddl=True, statement_timeout=True)
+        return Capabilities(
+            returning=True,
+            transactional_ddl=True,
+            fast_reads=True,
+            statement_timeout=True,
+            full_text=True,
+        )
 
     def upsert(
         self, table: Table, *, on: Sequence[str], update: Sequence[str], count_up: Sequence[str]
@@ -166,6 +206,7 @@ class _Connecting:
         settings = self._settings
         _functions(connection, record)
         deadline = record.info["infra_db_deadline"] = [float("inf")]
+        record.info["infra_db_query_timeout"] = settings.query_timeout
         cursor = connection.cursor()
         for pragma in ("foreign_keys=ON", f"synchronous={settings.synchronous}", "journal_mode"):
             cursor.execute(f"PRAGMA {pragma}")
