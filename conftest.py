@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ def _enter_folder(namespace: dict[str, Any]) -> None:
     namespace["_before"] = Path.cwd()
     namespace["_folder"] = tempfile.TemporaryDirectory(prefix="infra-docs-")
     os.chdir(namespace["_folder"].name)
+    namespace["in_pyodide"] = sys.platform == "emscripten"
 
 
 def _leave_folder(namespace: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import nox
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "none"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "imports", "types", "tests", "alone", "pyodide"]
+nox.options.sessions = ["lint", "imports", "types", "tests", "databases", "alone", "pyodide"]
 
 ROOT = Path(__file__).parent
 PACKAGES = {
@@ -68,6 +68,14 @@ def tests(session: nox.Session) -> None:
         return
     session.run("pytest", "-q", *PARALLEL, *COVERAGE)
     session.run("coverage", "report")
+
+
+@nox.session
+@nox.parametrize("server", ["postgres", "mysql"], ids=["postgres", "mysql"])
+def databases(session: nox.Session, server: str) -> None:
+    """The reference service's tests on a real server's database, by changing one URL."""
+    tests = [f"examples/benchmark-exchange/tests/{part}" for part in ("http", "unit")]
+    session.run("pytest", "-q", *PARALLEL, *tests, env={"EXCHANGE_TEST_SERVER": server})
 
 
 @nox.session

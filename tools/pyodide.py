@@ -1,4 +1,8 @@
-"""Run packages' own tests inside Pyodide: `python -m tools.pyodide [--write-skips] [package…]`."""
+"""
+Run packages' own tests inside Pyodide: `python -m tools.pyodide [--write-skips] [package…]`.
+
+`--record` instead writes what a few calls cost there and here to benchmarks/results/pyodide.json.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,10 @@ NEEDS = {
     "infra-config": ["infra-errors", "attrs"],
     "infra-id": ["infra-errors", "python-ulid", "uuid-utils"],
     "infra-json": ["infra-errors"],
+    "infra-crypto": ["infra-errors", "attrs", "pyjwt"],
 }
+# What tests compare with and Pyodide can load.
+ORACLES = {"infra-json": ["rfc8785"]}
 # What `import infra_x` may load besides the standard library, of which it may load no part that
 # speaks to a network, another process or another thread.
 ALLOWED = {
@@ -31,6 +38,7 @@ ALLOWED = {
     "infra-config": ["infra_errors", "attr", "attrs"],
     "infra-id": ["infra_errors"],
     "infra-json": ["infra_errors"],
+    "infra-crypto": ["infra_errors", "attr", "attrs"],
 }
 TOOLS = [
     *("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-asyncio", "hypothesis"),
@@ -51,6 +59,8 @@ def main(*arguments: str) -> int:
         print(f"pyodide: skipped, {reason}")
         return 1 if os.environ.get("INFRA_REQUIRE_SERVERS") == "1" else 0
     wheels = _wheels()
+    if "--record" in arguments:
+        return _record(wheels)
     expected = json.loads(SKIPS.read_text("utf-8")) if SKIPS.exists() else {}
     totals = dict.fromkeys(("passed", "failed", "skipped"), 0)
     problems = []
@@ -104,7 +114,9 @@ def _run(name: str, wheels: dict[str, Path]) -> tuple[dict[str, int], dict[str, 
     manifest: dict[str, Any] = {
         "module": name.replace("-", "_"),
         "allowed": ALLOWED[name],
-        "wheels": [str(wheels[part]) for part in (*TOOLS, *NEEDS[name], name)],
+        "wheels": [
+            str(wheels[part]) for part in (*TOOLS, *ORACLES.get(name, []), *NEEDS[name], name)
+        ],
         "mounts": {
             f"{place}/tests": str(folder / "tests"),
             "/repo/tests/vectors": str(ROOT / "tests" / "vectors"),
@@ -136,6 +148,48 @@ def _run(name: str, wheels: dict[str, Path]) -> tuple[dict[str, int], dict[str, 
     except subprocess.TimeoutExpired:
         return {}, {}, f"{name}: not done within {LIMIT} s"
     return _judge(name, result, out)
+
+
+def _record(wheels: dict[str, Path]) -> int:
+    """Time the same script here and there; the figures are kept, and nothing depends on them."""
+    needed = dict.fromkeys([*TOOLS, *(part for parts in NEEDS.values() for part in parts), *NEEDS])
+    manifest = CACHE / "timings.json"
+    manifest.write_text(
+        json.dumps(
+            {
+                "timings": True,
+                "wheels": [str(wheels[part]) for part in needed],
+                "mounts": {"/pyodide": str(HERE)},
+                "files": {},
+                "env": {},
+            }
+        )
+    )
+    commands = {
+        "pyodide": ["node", "run.mjs", str(manifest)],
+        "native": [
+            sys.executable,
+            "-c",
+            "import json, timings as t; print('timings', json.dumps(t.measure()))",
+        ],
+    }
+    figures: dict[str, dict[str, float]] = {}
+    for place, command in commands.items():
+        run = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+        found = re.search(r"^timings (\{.*\})$", run.stdout, re.MULTILINE)
+        if found is None:
+            print(f"{place}: no timings\n{(run.stdout + run.stderr)[-2000:]}")
+            return 1
+        figures[place] = json.loads(found[1])
+    report = ROOT / "benchmarks" / "results" / "pyodide.json"
+    report.parent.mkdir(exist_ok=True)
+    rounded = {
+        place: {what: float(f"{seconds:.3g}") for what, seconds in found.items()}
+        for place, found in figures.items()
+    }
+    report.write_text(json.dumps({"unit": "s", **rounded}, indent=1) + "\n", "utf-8")
+    print(report.read_text("utf-8"))
+    return 0
 
 
 def _judge(

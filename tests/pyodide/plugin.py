@@ -14,6 +14,7 @@ ABSENT = {
     "subprocess": "this interpreter starts no processes",
     "deep_stack": "the stack of WebAssembly is small",
     "posix_permissions": "the virtual file system has one user",
+    "slow": "this interpreter is ten times slower",
     "native": "this distribution has no wheel for this interpreter",
 }
 skipped: dict[str, str] = {}

@@ -10,6 +10,7 @@ process.on("uncaughtException", (error) => {
 });
 
 const manifest = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const start = performance.now();
 const py = await loadPyodide({ env: { HOME: "/tmp", ...manifest.env } });
 
 for (const wheel of manifest.wheels) {
@@ -23,6 +24,18 @@ for (const [place, folder] of Object.entries(manifest.mounts)) {
 for (const [place, text] of Object.entries(manifest.files)) {
   py.FS.mkdirTree(place.slice(0, place.lastIndexOf("/")));
   py.FS.writeFile(place, text);
+}
+if (manifest.timings) {
+  py.globals.set("boot", (performance.now() - start) / 1000);
+  py.runPython(`
+import sys
+sys.path[:0] = ["/wheels", "/pyodide"]
+import json, noio_loop
+noio_loop.install()
+from timings import measure
+print("timings " + json.dumps({"boot": boot} | measure()))
+`);
+  process.exit(0);
 }
 py.globals.set("arguments", py.toPy(manifest.pytest));
 py.globals.set("module", manifest.module);

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from benchmark_exchange import Resources, Settings, open_resources
+from infra_db import connect
+from infra_errors import SecretUrl
 
 TABLE = Path(__file__).parents[1] / "data" / "alpaca_eval_2" / "leaderboard.csv"
 
@@ -18,10 +23,25 @@ def table() -> Path:
     return TABLE
 
 
+@pytest.fixture(scope="session")
+def server_url(request: pytest.FixtureRequest) -> str | None:
+    """The server that EXCHANGE_TEST_SERVER asks for: postgres or mysql; None for SQLite."""
+    kind = os.environ.get("EXCHANGE_TEST_SERVER")
+    return request.getfixturevalue(f"{kind}_url") if kind else None
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings whose data stays in the test's folder."""
-    return Settings(data=tmp_path / "data")
+async def settings(tmp_path: Path, server_url: str | None) -> AsyncIterator[Settings]:
+    """Settings whose data stays in the test's folder, or in a database of its own."""
+    if server_url is None:
+        yield Settings(data=tmp_path / "data")
+        return
+    name, head = f"exchange_{uuid4().hex[:12]}", server_url.rpartition("/")[0]
+    async with connect(server_url, min_connections=1) as db, db.acquire(db.autocommit) as server:
+        await server.execute(text(f"CREATE DATABASE {name}"))
+        yield Settings(data=tmp_path / "data", database_url=SecretUrl(f"{head}/{name}"))
+        force = " WITH (FORCE)" if db.engine.dialect.name == "postgresql" else ""
+        await server.execute(text(f"DROP DATABASE {name}{force}"))
 
 
 @pytest.fixture

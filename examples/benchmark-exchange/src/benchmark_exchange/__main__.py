@@ -16,11 +16,12 @@ from typing import Any
 import attrs
 
 from benchmark_exchange import demo
+from benchmark_exchange.persistence.tables import Table
 from benchmark_exchange.resources import MIGRATIONS, Resources, admin_token, open_resources
 from benchmark_exchange.server import address, listen, serve
 from benchmark_exchange.settings import Settings
 from infra_config import EnvSource, FileSource, load
-from infra_db import Base, DatabaseUnavailable
+from infra_db import DatabaseUnavailable
 from infra_db.migrations import check, current, downgrade, migrate
 from infra_errors import ConfigError, InfraError
 
@@ -150,7 +151,7 @@ async def _migrate(args: argparse.Namespace) -> int:
 
 async def _check_schema(resources: Resources, *, as_json: bool) -> int:
     """Say where the database differs from the tables of this version; 1 when it does."""
-    found = await check(resources.db, Base.metadata, directory=MIGRATIONS)
+    found = await check(resources.db, Table.metadata, directory=MIGRATIONS)
     if as_json:
         print(json.dumps([attrs.asdict(difference) for difference in found]))
     else:

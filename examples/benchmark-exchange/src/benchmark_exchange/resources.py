@@ -25,7 +25,7 @@ from benchmark_exchange.services.catalogue import CatalogueService
 from benchmark_exchange.services.imports import ImportService
 from benchmark_exchange.services.submissions import SubmissionService
 from benchmark_exchange.settings import MIN_TOKEN, Settings
-from infra_db import Database, DatabaseSettings, connect
+from infra_db import Database, DatabaseSettings, Transaction, connect
 from infra_db.migrations import migrate
 from infra_errors import ConfigError, Secret, SecretUrl
 
@@ -82,7 +82,11 @@ async def open_resources(
 
 def _wire(settings: Settings, db: Database, clock: Callable[[], float]) -> Resources:
     async def unit(work: Callable[[], Awaitable[T]]) -> T:
-        return await db.run(lambda _: work())
+        async def alone(tx: Transaction) -> T:
+            await tx.lock("benchmark-exchange")  # one writer at a time: docs/decisions/0007
+            return await work()
+
+        return await db.run(alone)
 
     benchmarks = SqlBenchmarkRepository(db)
     results = SqlSubmissionRepository(db, clock=clock)

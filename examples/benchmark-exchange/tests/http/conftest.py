@@ -29,10 +29,13 @@ def imported(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Path:
 
 
 @pytest.fixture
-async def resources(settings: Settings, imported: Path) -> AsyncIterator[Resources]:
+async def resources(settings: Settings, imported: Path, table: Path) -> AsyncIterator[Resources]:
     """The services over a database that holds the real table."""
-    shutil.copytree(imported, settings.data)
+    if settings.database_url is None:
+        shutil.copytree(imported, settings.data)
     async with open_resources(settings) as opened:
+        if settings.database_url is not None:
+            await opened.imports.run(table)
         yield opened
 
 

@@ -12,10 +12,10 @@ from benchmark_exchange import Resources, Settings, open_resources
 from benchmark_exchange.domain.errors import BadImport, NoSuchThing
 from benchmark_exchange.domain.leaderboard import Board, Leaderboard, Per
 from benchmark_exchange.persistence.tables import (
-    Base,
     ImportJobRow,
     SubmissionEventRow,
     SubmissionRow,
+    Table,
     VerificationRow,
 )
 from benchmark_exchange.resources import MIGRATIONS, database_url
@@ -150,7 +150,7 @@ async def test_the_migrations_make_what_the_tables_say(settings: Settings):
     async with open_resources(settings):
         pass
     async with connect(database_url(settings)) as db:
-        assert () == await schema_differences(db, Base.metadata, directory=MIGRATIONS)
+        assert () == await schema_differences(db, Table.metadata, directory=MIGRATIONS)
 
 
 async def test_rows_of_an_import_that_never_ended_are_not_lost_to_another_file(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra_db import Base, FoldedStr, IdMixin, JsonDict, TimestampMixin, UtcDateTime, VersionMixin
@@ -24,12 +24,20 @@ __all__ = [
     "OrganizationRow",
     "SubmissionEventRow",
     "SubmissionRow",
+    "Table",
     "UserRow",
     "VerificationRow",
 ]
 
 
-class UserRow(Base, IdMixin, TimestampMixin):
+class Table(Base):
+    """The base of these tables alone: nobody else's are compared with the migrations."""
+
+    __abstract__ = True
+    metadata = MetaData(naming_convention=Base.metadata.naming_convention)
+
+
+class UserRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "users"
 
     username: Mapped[str] = mapped_column(FoldedStr(64), unique=True)
@@ -40,7 +48,7 @@ class UserRow(Base, IdMixin, TimestampMixin):
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class OrganizationRow(Base, IdMixin, TimestampMixin, VersionMixin):
+class OrganizationRow(Table, IdMixin, TimestampMixin, VersionMixin):
     __tablename__ = "organizations"
 
     slug: Mapped[str] = mapped_column(FoldedStr(63), unique=True)
@@ -49,7 +57,7 @@ class OrganizationRow(Base, IdMixin, TimestampMixin, VersionMixin):
     verified_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
 
 
-class MemberRow(Base, IdMixin, TimestampMixin):
+class MemberRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "members"
     __table_args__ = (UniqueConstraint("organization_id", "user_id"),)
 
@@ -59,7 +67,7 @@ class MemberRow(Base, IdMixin, TimestampMixin):
     joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class BenchmarkRow(Base, IdMixin, TimestampMixin, VersionMixin):
+class BenchmarkRow(Table, IdMixin, TimestampMixin, VersionMixin):
     __tablename__ = "benchmarks"
 
     slug: Mapped[str] = mapped_column(FoldedStr(63), unique=True)
@@ -70,7 +78,7 @@ class BenchmarkRow(Base, IdMixin, TimestampMixin, VersionMixin):
     current_version: Mapped[int]
 
 
-class BenchmarkVersionRow(Base, IdMixin, TimestampMixin):
+class BenchmarkVersionRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "benchmark_versions"
     __table_args__ = (UniqueConstraint("benchmark_id", "number"),)
 
@@ -85,7 +93,7 @@ class BenchmarkVersionRow(Base, IdMixin, TimestampMixin):
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
 
 
-class ModelRow(Base, IdMixin, TimestampMixin):
+class ModelRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "models"
 
     slug: Mapped[str] = mapped_column(FoldedStr(63), unique=True)
@@ -93,7 +101,7 @@ class ModelRow(Base, IdMixin, TimestampMixin):
     organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id"))
 
 
-class ModelVersionRow(Base, IdMixin, TimestampMixin):
+class ModelVersionRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "model_versions"
 
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
@@ -102,7 +110,7 @@ class ModelVersionRow(Base, IdMixin, TimestampMixin):
     context: Mapped[int | None]
 
 
-class ImportJobRow(Base, IdMixin, TimestampMixin):
+class ImportJobRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "import_jobs"
     __table_args__ = (UniqueConstraint("source_sha256", "importer", "benchmark_version_id"),)
 
@@ -116,7 +124,7 @@ class ImportJobRow(Base, IdMixin, TimestampMixin):
     state: Mapped[str] = mapped_column(String(16))
 
 
-class SubmissionRow(Base, IdMixin, TimestampMixin):
+class SubmissionRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "submissions"
     __table_args__ = (
         UniqueConstraint(
@@ -145,7 +153,7 @@ class SubmissionRow(Base, IdMixin, TimestampMixin):
     details: Mapped[dict[str, Any]] = mapped_column(JsonDict)
 
 
-class SubmissionEventRow(Base, IdMixin):
+class SubmissionEventRow(Table, IdMixin):
     __tablename__ = "submission_events"
 
     submission_id: Mapped[UUID] = mapped_column(ForeignKey("submissions.id"))
@@ -155,7 +163,7 @@ class SubmissionEventRow(Base, IdMixin):
     detail: Mapped[dict[str, Any]] = mapped_column(JsonDict)
 
 
-class VerificationRow(Base, IdMixin, TimestampMixin):
+class VerificationRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "verifications"
 
     submission_id: Mapped[UUID] = mapped_column(ForeignKey("submissions.id"))
@@ -167,7 +175,7 @@ class VerificationRow(Base, IdMixin, TimestampMixin):
     note: Mapped[str] = mapped_column(String(2000))
 
 
-class ComparisonRow(Base, IdMixin, TimestampMixin):
+class ComparisonRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "comparisons"
 
     benchmark_version_id: Mapped[UUID] = mapped_column(ForeignKey("benchmark_versions.id"))
@@ -178,7 +186,7 @@ class ComparisonRow(Base, IdMixin, TimestampMixin):
     source: Mapped[str] = mapped_column(String(64))
 
 
-class BoardRow(Base, IdMixin, TimestampMixin):
+class BoardRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "boards"
     __table_args__ = (UniqueConstraint("benchmark_version_id", "board"),)
 
@@ -189,7 +197,7 @@ class BoardRow(Base, IdMixin, TimestampMixin):
     entries: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
 
 
-class IdempotencyRow(Base, IdMixin, TimestampMixin):
+class IdempotencyRow(Table, IdMixin, TimestampMixin):
     __tablename__ = "idempotency_keys"
     __table_args__ = (UniqueConstraint("submitter_id", "key"),)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,6 +13,13 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+# Text is compared exactly, as on the other databases.
+EXACT: dict[str, Any] = {
+    f"{server}_{option}": value
+    for server in ("mysql", "mariadb")
+    for option, value in (("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
 
 
 def upgrade() -> None:
@@ -28,6 +37,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
+        **EXACT,
     )
     op.create_table(
         "organizations",
@@ -44,6 +54,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organizations")),
         sa.UniqueConstraint("slug", name=op.f("uq_organizations_slug")),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_organizations_verified_by"), "organizations", ["verified_by"], unique=False
@@ -70,6 +81,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_benchmarks")),
         sa.UniqueConstraint("slug", name=op.f("uq_benchmarks_slug")),
+        **EXACT,
     )
     op.create_index(op.f("ix_benchmarks_author_id"), "benchmarks", ["author_id"], unique=False)
     op.create_index(
@@ -94,6 +106,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "organization_id", "user_id", name=op.f("uq_members_organization_id_user_id")
         ),
+        **EXACT,
     )
     op.create_index(op.f("ix_members_user_id"), "members", ["user_id"], unique=False)
     op.create_table(
@@ -112,6 +125,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
         sa.UniqueConstraint("name", name=op.f("uq_models_name")),
         sa.UniqueConstraint("slug", name=op.f("uq_models_slug")),
+        **EXACT,
     )
     op.create_index(op.f("ix_models_organization_id"), "models", ["organization_id"], unique=False)
     op.create_table(
@@ -140,6 +154,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "benchmark_id", "number", name=op.f("uq_benchmark_versions_benchmark_id_number")
         ),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_benchmark_versions_created_by"), "benchmark_versions", ["created_by"], unique=False
@@ -158,6 +173,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_versions")),
         sa.UniqueConstraint("label", name=op.f("uq_model_versions_label")),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_model_versions_model_id"), "model_versions", ["model_id"], unique=False
@@ -181,6 +197,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "benchmark_version_id", "board", name=op.f("uq_boards_benchmark_version_id_board")
         ),
+        **EXACT,
     )
     op.create_table(
         "comparisons",
@@ -205,6 +222,7 @@ def upgrade() -> None:
             ["right_id"], ["model_versions.id"], name=op.f("fk_comparisons_right_id_model_versions")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_comparisons")),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_comparisons_benchmark_version_id"),
@@ -239,6 +257,7 @@ def upgrade() -> None:
             "benchmark_version_id",
             name=op.f("uq_import_jobs_source_sha256_importer_benchmark_version_id"),
         ),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_import_jobs_benchmark_version_id"),
@@ -298,6 +317,7 @@ def upgrade() -> None:
             "artifact_sha256",
             name="uq_submissions_artifact",
         ),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_submissions_benchmark_version_id_state"),
@@ -338,6 +358,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "submitter_id", "key", name=op.f("uq_idempotency_keys_submitter_id_key")
         ),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_idempotency_keys_submission_id"),
@@ -362,6 +383,7 @@ def upgrade() -> None:
             name=op.f("fk_submission_events_submission_id_submissions"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_submission_events")),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_submission_events_by_id"), "submission_events", ["by_id"], unique=False
@@ -398,6 +420,7 @@ def upgrade() -> None:
             ["verifier_id"], ["users.id"], name=op.f("fk_verifications_verifier_id_users")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verifications")),
+        **EXACT,
     )
     op.create_index(
         op.f("ix_verifications_organization_id"), "verifications", ["organization_id"], unique=False
