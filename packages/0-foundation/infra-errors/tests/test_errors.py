@@ -590,7 +590,7 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(), VALUES, max_size=80))
+@given(st.dictionaries(st.text(), VALUES, max_size=40))
 def test_a_context_of_a_context_is_the_same(raw: dict[str, Any]) -> None:
     context = dict(IoError("x", context=raw).context)
     assert context == dict(IoError("x", context=context).context)

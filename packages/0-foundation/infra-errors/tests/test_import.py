@@ -66,7 +66,7 @@ def test_the_public_names_are_those_of_the_design() -> None:
         SecretUrl redact retry RetryPolicy Deadline CircuitBreaker Status Category error_class
         OpaqueError ErrorGroup InfraResult register import_extra parse_retry_after is_sensitive
         add_sensitive redact_text mask_phone RetryEvent RetryBudget BreakerState Permit Bulkhead
-        CircuitOpenError BulkheadFullError catalogue
+        CircuitOpenError BulkheadFullError catalogue GiveUpEvent
     """
     assert set(design.split()) == set(infra_errors.__all__)
 

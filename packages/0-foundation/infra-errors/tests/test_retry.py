@@ -27,7 +27,7 @@ from infra_errors.errors import (
     UnavailableError,
     ValidationError,
 )
-from infra_errors.retry import RetryEvent, RetryPolicy, retry
+from infra_errors.retry import GiveUpEvent, RetryEvent, RetryPolicy, retry
 
 
 class Clock:
@@ -388,6 +388,37 @@ def test_what_on_retry_raises_propagates(policy: RetryPolicy) -> None:
 
     with pytest.raises(LookupError):
         policy.with_(on_retry=refuse).run(Service(*down()))
+
+
+def test_on_give_up_is_told_why(policy: RetryPolicy, clock: Clock) -> None:
+    ends: list[GiveUpEvent] = []
+    told = policy.with_(on_give_up=ends.append)
+    spent = RetryBudget(ratio=0, min_per_second=0, clock=clock)
+    for cut in (
+        told,
+        told.with_(deadline=1.5),
+        told.with_(budget=spent),
+        told.with_(on=LookupError),
+    ):
+        with pytest.raises(UnavailableError):
+            cut.run(Service(*down(9)))
+    assert ["attempts", "deadline", "budget", "not_retryable"] == [end.reason for end in ends]
+    assert [4, 2, 1, 1] == [end.attempts for end in ends]
+    assert {"Service"} == {end.name for end in ends}
+    assert "reason='attempts'" in repr(ends[0])
+
+
+async def test_what_on_give_up_raises_stands_for_the_failure(policy: RetryPolicy) -> None:
+    def replace(event: GiveUpEvent) -> None:
+        raise LookupError(event.reason) from event.error
+
+    replacing = policy.with_(on_give_up=replace)
+    with pytest.raises(LookupError, match="attempts") as caught:
+        replacing.run(Service(*down(9)))
+    assert isinstance(caught.value.__cause__, UnavailableError)
+    with pytest.raises(LookupError, match="attempts") as caught:
+        await replacing.arun(Service(*down(9)).later)
+    assert isinstance(caught.value.__cause__, UnavailableError)
 
 
 def test_a_retry_is_a_warning_and_giving_up_one_error(

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from infra_errors.group import ErrorGroup
     from infra_errors.problem import Problem
     from infra_errors.redact import add_sensitive, is_sensitive, mask_phone, redact, redact_text
-    from infra_errors.retry import RetryEvent, RetryPolicy, retry
+    from infra_errors.retry import GiveUpEvent, RetryEvent, RetryPolicy, retry
     from infra_errors.secret import Secret, SecretUrl
     from infra_errors.status import Category, Status
 
@@ -78,6 +78,7 @@ __all__ = [
     "DeadlineExceededError",
     "ErrorGroup",
     "ExternalError",
+    "GiveUpEvent",
     "HttpError",
     "InfraError",
     "InfraResult",
@@ -128,7 +129,7 @@ _MODULES = {
     "group": "ErrorGroup",
     "problem": "Problem",
     "redact": "add_sensitive is_sensitive mask_phone redact redact_text",
-    "retry": "RetryEvent RetryPolicy retry",
+    "retry": "GiveUpEvent RetryEvent RetryPolicy retry",
     "secret": "Secret SecretUrl",
     "status": "Category Status",
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Attempt", "RetryEvent", "Run", "asked_wait", "name_of"]
+__all__ = ["Attempt", "GiveUpEvent", "RetryEvent", "Run", "asked_wait", "name_of"]
 
 
 class RetryEvent:
@@ -46,6 +46,37 @@ class RetryEvent:
     def __repr__(self) -> str:
         return (
             f"RetryEvent(attempt={self.attempt}, wait={self.wait:.3f}, "
+            f"error={type(self.error).__name__}, elapsed={self.elapsed:.3f}, name={self.name!r})"
+        )
+
+
+class GiveUpEvent:
+    """A call that will not be repeated, as `on_give_up` is told of it.
+
+    Attributes:
+        attempts: how many attempts were made.
+        reason: "attempts", "deadline", "budget", "retry_after" (the other side asks to wait longer
+            than allowed), "nested" (a policy further out repeats), or "not_retryable".
+        error: the last failure.
+        elapsed: seconds since the first attempt began.
+        name: the qualified name of the function.
+    """
+
+    __module__ = "infra_errors.retry"  # where it is public
+    __slots__ = ("attempts", "elapsed", "error", "name", "reason")
+
+    def __init__(
+        self, attempts: int, reason: str, error: Exception, elapsed: float, name: str
+    ) -> None:
+        self.attempts = attempts
+        self.reason = reason
+        self.error = error
+        self.elapsed = elapsed
+        self.name = name
+
+    def __repr__(self) -> str:
+        return (
+            f"GiveUpEvent(attempts={self.attempts}, reason={self.reason!r}, "
             f"error={type(self.error).__name__}, elapsed={self.elapsed:.3f}, name={self.name!r})"
         )
 
@@ -173,6 +204,9 @@ class Run:
                 *(name_of(self._fn), count, elapsed, reason, judged.code),
                 extra=judged.log_fields(),
             )
+        if self._policy.on_give_up is not None:
+            name = name_of(self._fn)
+            self._policy.on_give_up(GiveUpEvent(count, reason, error, elapsed, name))
 
     def _cut_short(self, limit: float | None) -> DeadlineExceededError:
         """Return the error of the attempt that `limit` has just cut."""

@@ -13,7 +13,7 @@ import time
 from types import CoroutineType
 
 from infra_errors._options import count, demand, number, seconds
-from infra_errors._run import Attempt, RetryEvent, Run, asked_wait, name_of
+from infra_errors._run import Attempt, GiveUpEvent, RetryEvent, Run, asked_wait, name_of
 from infra_errors.errors import InfraError
 
 TYPE_CHECKING = False
@@ -46,9 +46,10 @@ if TYPE_CHECKING:
         sleep: Callable[[float], object] | None
         rng: Callable[[], float]
         on_retry: Callable[[RetryEvent], object] | None
+        on_give_up: Callable[[GiveUpEvent], object] | None
 
 
-__all__ = ["RetryEvent", "RetryPolicy", "retry"]
+__all__ = ["GiveUpEvent", "RetryEvent", "RetryPolicy", "retry"]
 
 
 def retry(policy: RetryPolicy | None = None, /, **options: Unpack[Options]) -> Callable[[F], F]:
@@ -113,6 +114,8 @@ class RetryPolicy:
         budget: refuses retries when too many are under way.
         clock: seconds that never go back. sleep: of seconds; None is time.sleep, asyncio.sleep.
         rng: a float in [0, 1). on_retry: called before each wait; what it raises propagates.
+        on_give_up: called once before the last failure is raised, with the reason; what it raises
+            replaces that failure.
 
     Raises:
         ValidationError: `errors.bad_policy`, an option is out of its range.
@@ -130,6 +133,7 @@ class RetryPolicy:
         "jitter",
         "max_retry_after",
         "on",
+        "on_give_up",
         "on_retry",
         "rng",
         "sleep",
@@ -148,6 +152,7 @@ class RetryPolicy:
     sleep: Callable[[float], object] | None
     rng: Callable[[], float]
     on_retry: Callable[[RetryEvent], object] | None
+    on_give_up: Callable[[GiveUpEvent], object] | None
 
     def __init__(
         self,
@@ -166,6 +171,7 @@ class RetryPolicy:
         sleep: Callable[[float], object] | None = None,
         rng: Callable[[], float] = _random,
         on_retry: Callable[[RetryEvent], object] | None = None,
+        on_give_up: Callable[[GiveUpEvent], object] | None = None,
     ) -> None:
         demand(
             attempts is not None or deadline is not None,
@@ -195,6 +201,7 @@ class RetryPolicy:
             "sleep": sleep,
             "rng": rng,
             "on_retry": on_retry,
+            "on_give_up": on_give_up,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
