@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,3 +137,29 @@ async def test_a_server_is_trusted_by_its_root_and_name_only(
         with pytest.raises(DatabaseUnavailable, match="was not trusted") as caught:
             await encrypted(url)
         assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("kind", ["transaction", "session"])
+async def test_what_is_dropped_unclosed_is_rolled_back_with_a_warning(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(f"sqlite:///{tmp_path / 'a.db'}") as db:
+        await db.execute(text("CREATE TABLE t (n INTEGER)"))
+
+        async def leak() -> None:
+            opened = getattr(db, kind)()
+            inside = await opened.__aenter__()
+            session = inside.session if kind == "transaction" else inside
+            await session.execute(text("INSERT INTO t VALUES (1)"))
+
+        async def collected() -> None:
+            await leak()
+            gc.collect()
+            while "dropped" not in caplog.text:  # noqa: ASYNC110  # the collector tells nobody
+                await asyncio.sleep(0.01)
+
+        with pytest.warns(ResourceWarning, match=f"a {kind} was dropped without being closed"):
+            await asyncio.wait_for(collected(), 30)
+        assert 1 == caplog.text.count("dropped without being closed")
+        await db.execute(text("INSERT INTO t VALUES (2)"))  # the write lock is free again
+        assert [2] == [row.n for row in await db.fetch_all(text("SELECT n FROM t"))]

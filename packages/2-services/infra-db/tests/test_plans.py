@@ -36,7 +36,7 @@ class Item(IdMixin, VersionedMixin, Own):
 
 SearchIndex(Item, {"words": "A"})
 VERSIONS = Own.metadata.tables["item_versions"]
-ROWS = 20_000
+ROWS = 100_000
 
 
 async def _use_everything(items: VersionedRepository[Item, UUID], ids: list[UUID]) -> None:
@@ -54,6 +54,7 @@ async def _use_everything(items: VersionedRepository[Item, UUID], ids: list[UUID
     await items.get_by_id(ids[0], version=2)
     await items.get_by_id(ids[0], as_of=datetime.now(UTC))
     await items.get_version_history(ids[0])
+    await items.search("quick bro")
     await items.delete(ids[1])
 
 
@@ -77,8 +78,8 @@ async def _no_whole_table_is_read(url: str) -> None:
         await db.create_all(Own.metadata)
         items: VersionedRepository[Item, UUID] = VersionedRepository(db, Item)
         plain = insert(Item)
-        for start in range(0, ROWS, 5_000):
-            rows = [{"name": f"n{n}", "rank": n % 1_000} for n in range(start, start + 5_000)]
+        for start in range(0, ROWS, 10_000):
+            rows = [{"name": f"n{n}", "rank": n % 1_000} for n in range(start, start + 10_000)]
             await db.execute(plain, rows)
         recorded = {"operation": "create", "content": "{}", "sha256": "", "version": 1}
         values = [*recorded.values(), datetime(2026, 1, 1, tzinfo=UTC)]

@@ -62,6 +62,14 @@ class RetryBudget:
                 window.count_bad()
             return allowed
 
+    @property
+    def available(self) -> float:
+        """How many retries would be allowed now; a fraction is on its way to be one."""
+        with self._lock:
+            window = self._window
+            window.turn(self._clock())
+            return max(0.0, self._free + self._ratio * window.good - window.bad)
+
     def success(self) -> None:
         """Count a call that succeeded: it earns `ratio` of a retry."""
         with self._lock:

@@ -15,6 +15,7 @@ from infra_db.errors import (
     LockTimeout,
     QueryError,
     StatementTimeout,
+    StorageFull,
     TransactionConflict,
     TransactionStateError,
     UniqueViolation,
@@ -129,6 +130,8 @@ def _refusal(number: int | None, url: URL) -> InfraError | None:
         return LockTimeout("a lock was not free within lock_timeout")
     if number in {1317, 1969, 3024}:
         return StatementTimeout("the statement ran longer than query_timeout and was stopped")
+    if number in {1021, 1114}:
+        return StorageFull(_at(url, "cannot grow: its disk is full"))
     if number in {1290, 1792, 1836}:
         message = "a write was attempted in a read-only transaction"
         return TransactionStateError(message, code="db.read_only")

@@ -13,6 +13,7 @@ from infra_db.errors import (
     LockTimeout,
     QueryError,
     StatementTimeout,
+    StorageFull,
     TransactionConflict,
     TransactionStateError,
     UniqueViolation,
@@ -106,6 +107,8 @@ def _refusal(state: str, url: URL) -> InfraError | None:
     if state == "25006":
         message = "a write was attempted in a read-only transaction"
         return TransactionStateError(message, code="db.read_only")
+    if state == "53100":
+        return StorageFull(_at(url, "cannot grow: its disk is full"))
     if state == "42501":
         return AccessDenied("this database user may not do that: its rights lack it")
     if state.startswith("28"):

@@ -11,6 +11,7 @@ from infra_db.errors import (
     LockTimeout,
     QueryError,
     StatementTimeout,
+    StorageFull,
     TransactionConflict,
     TransactionStateError,
     UniqueViolation,
@@ -42,6 +43,8 @@ def translate(error: sqlite3.Error, *, path: str, read_only: bool) -> InfraError
         return LockTimeout("another connection held the database's write lock for too long")
     if name == "SQLITE_INTERRUPT":
         return StatementTimeout("the statement ran longer than query_timeout and was interrupted")
+    if name == "SQLITE_FULL":
+        return StorageFull(f"the database {path} cannot grow: the disk is full")
     return _file(name, text, path) or QueryError(f"SQLite refused the statement: {text}")
 
 
@@ -84,7 +87,6 @@ _FILE_FAULTS = {
     "SQLITE_CORRUPT": "is damaged",
     "SQLITE_READONLY": "may not be written: check the rights of the file and its folder",
     "SQLITE_PERM": "may not be used: check the rights of the file and its folder",
-    "SQLITE_FULL": "cannot grow: the disk is full",
     "SQLITE_IOERR": "cannot be read or written: the disk reported an error",
 }
 

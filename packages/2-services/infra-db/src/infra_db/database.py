@@ -273,7 +273,7 @@ class Database:
         engine = self._reader if read_only else self.engine
         try:
             async with AsyncSession(engine, expire_on_commit=False) as session:
-                with _tx.stale_data():
+                with _tx.dropped("a session"), _tx.stale_data():
                     yield session
         except PoolTimeout as error:
             raise self._exhausted() from error

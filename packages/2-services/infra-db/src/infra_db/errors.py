@@ -12,6 +12,7 @@
     ├── DatabaseUnavailable    (UnavailableError, retry) db.connection, db.breaker_open
     ├── AccessDenied           (PermissionDeniedError)   db.access_denied
     ├── OutcomeUnknown         (UnavailableError)        db.outcome_unknown
+    ├── StorageFull                                      db.storage_full
     ├── QueryError                                       db.query
     ├── TransactionStateError                            db.transaction_closed, db.foreign_task,
     │                                                    db.concurrent_use, db.read_only
@@ -54,6 +55,7 @@ __all__ = [
     "SchemaDrift",
     "StaleVersion",
     "StatementTimeout",
+    "StorageFull",
     "TransactionConflict",
     "TransactionStateError",
     "UniqueViolation",
@@ -142,6 +144,15 @@ class AccessDenied(DatabaseError, PermissionDeniedError):
     """The server refused the user, or what this user asked for."""
 
     code = "db.access_denied"
+
+
+class StorageFull(DatabaseError):
+    """The database has no room left on its disk; what was being written is rolled back."""
+
+    code = "db.storage_full"
+    status = Status.RESOURCE_EXHAUSTED
+    http_status = 507
+    retryable = False
 
 
 class OutcomeUnknown(DatabaseError, UnavailableError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -195,7 +196,8 @@ async def begin(
         )
         try:
             async with _ambient(tx), cut(limit, "the transaction"):
-                yield tx
+                with dropped("a transaction"):
+                    yield tx
                 await _flush_all(tx)
                 _require_whole(tx)
         except BaseException as error:
@@ -255,11 +257,25 @@ async def savepoint(
 @asynccontextmanager
 async def _ambient(tx: Transaction) -> AsyncIterator[None]:
     tx._around = _current.get()
-    token = _current.set(tx)
+    _current.set(tx)
     try:
         yield
     finally:
-        _current.reset(token)
+        # by value: one that was dropped is ended in another context, where a token is refused
+        if _current.get() is tx:
+            _current.set(tx._around)
+
+
+@contextmanager
+def dropped(what: str) -> Iterator[None]:
+    """Warn when the block is not left but collected: somebody entered it by hand and let it go."""
+    try:
+        yield
+    except GeneratorExit:
+        message = f"{what} was dropped without being closed; it is rolled back: use `async with`"
+        _log.warning(message)
+        warnings.warn(message, ResourceWarning, stacklevel=2)
+        raise
 
 
 @asynccontextmanager
