@@ -47,3 +47,12 @@ class TestTiered(TestRedis):
 
     async def make_cache(self, **options: Any) -> StoreCache:
         return connect(self.url, namespace=self.namespace, l1=LocalOptions(), **options)
+
+
+@pytest.mark.server("redis")
+class TestTieredByChannel(TestRedis):
+    """The same with a memory tier that other tiers tell of changes."""
+
+    async def make_cache(self, **options: Any) -> StoreCache:
+        tier = LocalOptions(invalidation="pubsub")
+        return connect(self.url, namespace=self.namespace, l1=tier, **options)

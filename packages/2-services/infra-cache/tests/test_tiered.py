@@ -137,6 +137,82 @@ async def test_memory_is_emptied_and_left_aside_while_the_tracking_connection_is
             await becomes(cache, "a", None)
 
 
+CHANNEL = LocalOptions(invalidation="pubsub")
+
+
+@server
+async def test_tiers_tell_each_other_on_a_channel(redis_url: str, namespace: str) -> None:
+    async def load() -> int:
+        return 1
+
+    async with (
+        connect(redis_url, namespace=namespace, l1=CHANNEL) as near,
+        connect(redis_url, namespace=namespace, l1=CHANNEL) as other,
+    ):
+        for change in (
+            lambda: other.set("a", 2),
+            lambda: other.delete("a"),
+            lambda: other.set_many({"a": 2}),
+            lambda: other.invalidate_tags("t"),
+            lambda: other.clear(),
+        ):
+            await near.set("a", 1, tags=["t"])
+            for _ in range(2):
+                assert await near.get("a") == 1
+            before = near.stats.l1_hits
+            assert await near.get("a") == 1
+            assert before < near.stats.l1_hits
+            await change()
+            async with asyncio.timeout(5):
+                while await near.get("a") == 1:  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(0.01)
+
+
+@server
+async def test_its_own_message_does_not_empty_a_tier(redis_url: str, namespace: str) -> None:
+    async with connect(redis_url, namespace=namespace, l1=CHANNEL) as cache:
+        await cache.set("a", 1)
+        assert await cache.get("a") == 1
+        await asyncio.sleep(0.1)
+        before = cache.stats.l1_hits
+        assert await cache.get("a") == 1
+        assert before + 1 == cache.stats.l1_hits
+
+
+@server
+@pytest.mark.parametrize(
+    ("rights", "mode"),
+    [
+        (["~*", "&*", "+@all"], "tracking"),
+        (["~*", "&*", "+@all", "-client|tracking"], "pubsub"),
+        (["~*", "resetchannels", "+@all", "-client|tracking"], None),
+    ],
+    ids=["all", "no-tracking", "neither"],
+)
+async def test_auto_takes_the_first_that_the_server_allows(
+    private_server: Callable[[str], Awaitable[Server]],
+    rights: list[str],
+    mode: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "infra_cache")
+    running = await private_server("redis")
+    async with Redis.from_url(running.url) as raw:
+        await raw.execute_command("ACL", "SETUSER", "u", "on", ">p", *rights)
+    url = running.url.replace("redis://", "redis://u:p@")
+    async with connect(url, l1=LocalOptions()) as cache:
+        await cache.set("a", 1)
+        assert await cache.get("a") == 1
+    chosen = "its ttl alone" if mode is None else f"invalidated by {mode}"
+    assert chosen in caplog.text
+    if mode != "tracking":
+        asked = "tracking" if mode is not None else "pubsub"
+        refused = connect(url, l1=LocalOptions(invalidation=asked))  # type: ignore[arg-type]  # one of the modes
+        with pytest.raises(ConfigError, match=asked):
+            await refused.ping()
+        await refused.aclose()
+
+
 async def test_with_ttl_alone_a_value_stays_for_that_long(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'cache.db'}"
     options = LocalOptions(ttl=0.2, invalidation="ttl")

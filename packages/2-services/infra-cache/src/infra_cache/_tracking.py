@@ -1,5 +1,6 @@
-"""Hearing from Redis which keys have changed: CLIENT TRACKING in broadcasting mode.
+"""Hearing from Redis which keys have changed: CLIENT TRACKING in broadcasting mode, or a channel.
 
+The server itself tells of every change; on the channel, those who write through a memory tier do.
 A connection of its own to each primary. What is kept in memory may be used only while every one of
 them has answered within the last two seconds.
 """
@@ -7,6 +8,7 @@ them has answered within the last two seconds.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from infra_cache.backends._pool import Pool
     from infra_cache.backends._topology import Topology
 
-__all__ = ["Tracking", "TrackingRefused"]
+__all__ = ["Tracking", "TrackingRefused", "message_of"]
 
 log = logging.getLogger("infra_cache")
 
@@ -31,7 +33,12 @@ AGAIN_AFTER = 0.5  # seconds before a lost connection is made anew
 
 
 class TrackingRefused(Exception):  # private: becomes a mode or a ConfigError
-    """The server does not allow CLIENT TRACKING."""
+    """The server does not allow CLIENT TRACKING, or the channel."""
+
+
+def message_of(sender: str, keys: Sequence[str]) -> bytes:
+    """Return what is published on the channel: who says so, and which keys have changed."""
+    return json.dumps([sender, *keys]).encode()
 
 
 class Listener(Protocol):
@@ -45,11 +52,26 @@ class Listener(Protocol):
 
 
 class Tracking:
-    """Connections that listen for changes below a prefix; `alive` says whether all of them do."""
+    """Connections that listen for changes; `alive` says whether all of them do.
 
-    def __init__(self, topology: Topology, prefix: str, timeout: float, listener: Listener) -> None:
+    The server tells of those below `prefix`; with a `channel`, tiers tell, and `sender` is which
+    of them need not be heard.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        prefix: str,
+        timeout: float,
+        listener: Listener,
+        *,
+        channel: str | None = None,
+        sender: str = "",
+    ) -> None:
         self._topology = topology
         self._prefix = prefix
+        self._channel = channel
+        self._sender = sender
         self._timeout = timeout
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
@@ -118,10 +140,14 @@ class Tracking:
         await connection.connect()  # type: ignore[no-untyped-call]  # redis has no types here
         parser: Any = connection._parser  # the parsers for RESP3 have it, their base class has not
         parser.set_invalidation_push_handler(self._pushed)
+        parser.set_pubsub_push_handler(self._heard)
         prefix = ("PREFIX", self._prefix) if self._prefix else ()
-        await connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefix)
+        if self._channel is None:
+            await connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefix)
+        else:
+            await connection.send_command("SUBSCRIBE", self._channel)
         try:
-            await connection.read_response(disable_decoding=True)
+            await connection.read_response(disable_decoding=True, push_request=True)
         except ResponseError as error:
             raise TrackingRefused from error
 
@@ -151,4 +177,12 @@ class Tracking:
         else:
             for key in keys:
                 self._listener.changed(key.decode(errors="replace"))
+        return push
+
+    async def _heard(self, push: Any) -> Any:
+        if bytes(push[0]) == b"message":
+            sender, *keys = json.loads(push[2])
+            if sender != self._sender:
+                for key in keys:
+                    self._listener.changed(key)
         return push

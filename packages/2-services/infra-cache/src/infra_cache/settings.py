@@ -172,16 +172,17 @@ class LocalOptions:
     """The memory tier that `connect(url, l1=…)` puts in front of a shared cache.
 
     At most `max_items` entries and `max_bytes` bytes, each for at most `ttl` seconds.
-    `invalidation`: the server tells of changed keys ("tracking"), nothing but the ttl does
-    ("ttl"), or the first of them that the server allows ("auto", which logs what it chose).
+    `invalidation`: the server tells of changed keys ("tracking"), every tier tells the others on a
+    channel ("pubsub": who writes without a tier is not heard), nothing but the ttl does ("ttl"), or
+    the first of them that the server allows ("auto", which logs what it chose).
     """
 
     max_items: int = attrs.field(default=10_000, validator=_is_count)
     max_bytes: int | None = attrs.field(default=None, validator=_is_count_or_none)
     ttl: float = attrs.field(default=60.0, validator=_is_positive)
-    invalidation: Literal["auto", "tracking", "ttl"] = attrs.field(default="auto")
+    invalidation: Literal["auto", "tracking", "pubsub", "ttl"] = attrs.field(default="auto")
 
     @invalidation.validator
     def _is_known(self, field: attrs.Attribute[Any], value: Any) -> None:
-        if value not in {"auto", "tracking", "ttl"}:
-            raise _refuse(field.name, "must be auto, tracking or ttl")
+        if value not in {"auto", "tracking", "pubsub", "ttl"}:
+            raise _refuse(field.name, "must be auto, tracking, pubsub or ttl")

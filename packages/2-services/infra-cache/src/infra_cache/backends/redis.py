@@ -374,6 +374,10 @@ class RedisStore:
                 if int(cursor) == 0:
                     break
 
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Tell everybody who listens to a channel."""
+        await self._one(channel, "PUBLISH", channel, message)
+
     async def ping(self) -> None:
         """Ask every primary."""
         with self._telemetry.call("PING"):

@@ -9,17 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import attrs
 
 from infra_cache.local import LocalCache
 from infra_cache.protocol import Found
-from infra_errors import ConfigError
+from infra_errors import CacheError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from infra_cache._tracking import Tracking
+    from infra_cache.backends.redis import RedisStore
     from infra_cache.keys import Glob
     from infra_cache.protocol import RateState, Store, StoreContext
     from infra_cache.settings import CacheSettings, LocalOptions
@@ -47,7 +49,7 @@ class TieredStore:
         if not l2.capabilities.shared:
             message = "l1 goes in front of a shared cache; this one is in memory already"
             raise ConfigError(message, code="cache.config")
-        if options.invalidation == "tracking":
+        if options.invalidation in {"tracking", "pubsub"}:
             l2.capabilities.require("tracking")
         self._l2 = l2
         self._settings = settings
@@ -61,6 +63,7 @@ class TieredStore:
         )
         self._fetches: dict[str, _Fetch] = {}
         self._tracking: Tracking | None = None
+        self._tell: Callable[[Sequence[str]], Awaitable[None]] | None = None
         self.name = l2.name
         self.capabilities = l2.capabilities
 
@@ -72,6 +75,13 @@ class TieredStore:
             self._counters.invalidations += 1
         if (fetch := self._fetches.pop(key, None)) is not None:
             fetch.valid = False
+
+    async def _wrote(self, *keys: str) -> None:
+        """Forget keys that were written, and tell the others, where they must be told."""
+        for key in keys:
+            self.changed(key)
+        if self._tell is not None:
+            await self._tell(keys)
 
     def lost(self) -> None:
         """Forget everything."""
@@ -188,72 +198,70 @@ class TieredStore:
         try:
             return await self._l2.set(key, data, ttl, nx=nx, pin=pin, tags=tags)
         finally:
-            self.changed(key)  # what overlapped the write is not kept, nor what was here
+            await self._wrote(key)  # what overlapped the write is not kept, nor what was here
 
     async def mset(self, items: Mapping[str, Any], ttl: int | None, tags: Sequence[str]) -> None:
         """Store many."""
         try:
             await self._l2.mset(items, ttl, tags)
         finally:
-            for key in items:
-                self.changed(key)
+            await self._wrote(*items)
 
     async def delete(self, keys: Sequence[str]) -> int:
         """Remove."""
         try:
             return await self._l2.delete(keys)
         finally:
-            for key in keys:
-                self.changed(key)
+            await self._wrote(*keys)
 
     async def expire(self, key: str, ttl: int, tags: Sequence[str] = ()) -> bool:
         """Set the time left."""
         try:
             return await self._l2.expire(key, ttl, tags)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     async def incr(self, key: str, by: int, ttl: int | None) -> int:
         """Add to a counter."""
         try:
             return await self._l2.incr(key, by, ttl)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     async def take(self, key: str) -> Found:
         """Return and remove."""
         try:
             return await self._l2.take(key)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     async def cas(self, key: str, old: Any, new: Any, ttl: int | None) -> bool:
         """Replace exactly `old`."""
         try:
             return await self._l2.cas(key, old, new, ttl)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     async def cad(self, key: str, old: Any) -> bool:
         """Remove exactly `old`."""
         try:
             return await self._l2.cad(key, old)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     async def guard_set(self, key: str, digest: bytes, attempts: int, ttl: int) -> None:
         """Keep a digest."""
         try:
             await self._l2.guard_set(key, digest, attempts, ttl)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     async def zadd(self, key: str, member: str, ttl: int, limit: int) -> None:
         """Add an expiring member."""
         try:
             await self._l2.zadd(key, member, ttl, limit)
         finally:
-            self.changed(key)
+            await self._wrote(key)
 
     # ---- what is never in memory ---------------------------------------------------------------
 
@@ -305,24 +313,51 @@ class TieredStore:
         if self._options.invalidation == "ttl" or not self._l2.capabilities.tracking:
             log.info("the memory tier is invalidated by its ttl alone")
             return
-        from infra_cache._tracking import Tracking, TrackingRefused
         from infra_cache.backends.redis import RedisStore
 
         if not isinstance(self._l2, RedisStore):
             return
+        asked = self._options.invalidation
+        for mode in ("tracking", "pubsub") if asked == "auto" else (asked,):
+            if await self._listen(self._l2, mode):
+                log.info("the memory tier is invalidated by %s", mode)
+                return
+        if asked != "auto":
+            message = f"the server does not allow invalidation={asked!r}; use invalidation='ttl'"
+            raise ConfigError(message, code="cache.config")
+        log.warning("the server allows no tracking: the memory tier has its ttl alone")
+
+    async def _listen(self, l2: RedisStore, mode: str) -> bool:
+        """Listen for changes; return whether the server allows that."""
+        from infra_cache._tracking import Tracking, TrackingRefused, message_of
+
         namespace = self._settings.namespace
         prefix = f"{namespace}:" if namespace else ""
-        tracking = Tracking(self._l2.topology, prefix, self._settings.connect_timeout, self)
+        channel, sender = f"infra-cache:{namespace}:changed", uuid4().hex
+        tracking = Tracking(
+            l2.topology,
+            prefix,
+            self._settings.connect_timeout,
+            self,
+            channel=channel if mode == "pubsub" else None,
+            sender=sender,
+        )
         try:
             await tracking.start()
-        except TrackingRefused as error:
-            if self._options.invalidation == "tracking":
-                message = "the server does not allow CLIENT TRACKING; use invalidation='ttl'"
-                raise ConfigError(message, code="cache.config") from error
-            log.warning("the server allows no tracking: the memory tier has its ttl alone")
-            return
+        except TrackingRefused:
+            return False
         self._tracking = tracking
-        log.info("the memory tier is invalidated by the server's tracking")
+        if mode == "pubsub":
+
+            async def tell(keys: Sequence[str]) -> None:
+                try:
+                    await l2.publish(channel, message_of(sender, keys))
+                except CacheError as error:
+                    # The write stands; the others have the old value for their ttl at most.
+                    log.warning("other memory tiers were not told of a change: %s", error.code)
+
+            self._tell = tell
+        return True
 
     async def ping(self) -> None:
         """Raise unless the store answers."""
