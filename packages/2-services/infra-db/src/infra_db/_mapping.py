@@ -22,6 +22,10 @@ __all__ = ["EntityMap", "ModelMap", "entity_map", "mapping_of"]
 _SYSTEM = frozenset({"created_at", "updated_at", "version", "deleted_at"})
 
 
+_PLANS = 64  # sets of fields whose check is kept
+_Look = tuple[str, bool, bool, int | None, frozenset[Any] | None]
+
+
 @attrs.frozen(eq=False)
 class Field:
     """One mapped column."""
@@ -47,6 +51,8 @@ class ModelMap:
     table: Table
     fields: Mapping[str, Field]
     keys: tuple[str, ...]
+    _plans: dict[tuple[Any, ...], list[_Look]] = attrs.field(factory=dict, init=False)
+    _sets: dict[str, frozenset[str]] = attrs.field(factory=dict, init=False)
 
     def has(self, name: str) -> bool:
         """Whether the model has this field."""
@@ -67,7 +73,11 @@ class ModelMap:
 
     def writable(self) -> frozenset[str]:
         """The fields that callers may set unless told otherwise."""
-        return frozenset(name for name, field in self.fields.items() if not field.system)
+        found = self._sets.get("writable")
+        if found is None:
+            names = (name for name, field in self.fields.items() if not field.system)
+            found = self._sets["writable"] = frozenset(names)
+        return found
 
     def coerce(self, name: str, value: Any) -> Any:
         """Read a UUID written as text; `db.invalid_id` for what is none."""
@@ -117,7 +127,15 @@ class ModelMap:
 
     def to_columns(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The same values under the table's names."""
+        if self._is_named_alike():
+            return dict(row)
         return {self.fields[name].stored.key: value for name, value in row.items()}
+
+    def _is_named_alike(self) -> bool:
+        if "alike" not in self._sets:
+            others = (name for name, field in self.fields.items() if field.stored.key != name)
+            self._sets["alike"] = frozenset(others)
+        return not self._sets["alike"]
 
     def check(
         self,
@@ -132,6 +150,10 @@ class ModelMap:
         ValidationError `db.unknown_field`, `db.not_writable`, `db.not_null`, `db.too_long`,
         `db.check`, `db.invalid_id`.
         """
+        shape = (tuple(values), allowed, complete)
+        plan = self._plans.get(shape)
+        if plan is not None and _is_clean(values, plan):
+            return dict(values)
         for name in values:
             self.field(name, self.fields)
             if name not in allowed:
@@ -150,6 +172,13 @@ class ModelMap:
             what = "; ".join(f"{fault.path[1:]} {fault.message}" for fault in faults)
             message = f"{self.model.__name__}: {what}"
             raise ValidationError(message, code=faults[0].code, violations=faults)
+        if plan is None and len(self._plans) < _PLANS:
+            # The next row of these fields is looked at value by value, and not name by name.
+            self._plans[shape] = [
+                (name, field.is_uuid, field.nullable, field.longest, field.choices)
+                for name in values
+                for field in (self.fields[name],)
+            ]
         return row
 
     def _checked_uuid(self, name: str, value: Any) -> Any:
@@ -165,6 +194,22 @@ class ModelMap:
         if field.choices is not None and value not in field.choices:
             return Violation(path, "is not one of the allowed values", "db.check")
         return None
+
+
+def _is_clean(values: Mapping[str, Any], plan: list[_Look]) -> bool:
+    """Say whether all values may stay as they are; no says only that a closer look is needed."""
+    for name, is_uuid, nullable, longest, choices in plan:
+        value = values[name]
+        if value is None:
+            if not nullable:
+                return False
+        elif (
+            (is_uuid and type(value) is not UUID)
+            or (longest is not None and isinstance(value, str) and len(value) > longest)
+            or (choices is not None and value not in choices)
+        ):
+            return False
+    return True
 
 
 def mapping_of(model: type[Any]) -> ModelMap:

@@ -234,16 +234,18 @@ class Writes(Generic[E, ID]):
             message = "chunk is at least 1"
             raise ValidationError(message, code="db.invalid_limit")
         count = 0
+        allowed = self._allowed() | given
         async with self._writing() as tx:
             for batch in _batches(rows, chunk):
-                checked = [self._new_row(row, given) for row in batch]
+                checked = [self._new_row(row, allowed) for row in batch]
                 # A batch statement has one list of columns: rows that name others are another one.
                 for names, group in groupby(checked, key=tuple):
                     params = [self._map.to_columns(row) for row in group]
                     async with self.db.statement(tx) as connection:
                         await connection.execute(statement(names), params)
-                for row in checked:
-                    await self._changed(tx, operation, None, row)
+                if self._observed():
+                    for row in checked:
+                        await self._changed(tx, operation, None, row)
                 count += len(batch)
         return count
 
@@ -354,9 +356,9 @@ class Writes(Generic[E, ID]):
     def _allowed(self) -> frozenset[str]:
         return self._map.writable() if self.writable is None else frozenset(self.writable)
 
-    def _new_row(self, row: Mapping[str, Any] | E, given: frozenset[str]) -> dict[str, Any]:
+    def _new_row(self, row: Mapping[str, Any] | E, allowed: frozenset[str]) -> dict[str, Any]:
         if isinstance(row, Mapping):
-            checked = self._map.check(row, self._allowed() | given, complete=True)
+            checked = self._map.check(row, allowed, complete=True)
         elif self._entity is not None and isinstance(row, self._entity.entity):
             checked = self._trusted(self._entity.to_row(row))
         else:
@@ -371,7 +373,7 @@ class Writes(Generic[E, ID]):
         return self._map.check(row, frozenset(fields), complete=False)
 
     def _give_id(self, row: dict[str, Any]) -> None:
-        if issubclass(self._map.model, IdMixin) and row.get("id") is None:
+        if row.get("id") is None and issubclass(self._map.model, IdMixin):
             row["id"] = self.db.id_factory()
 
     def _now(self) -> datetime:

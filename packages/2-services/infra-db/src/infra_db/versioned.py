@@ -157,7 +157,7 @@ class VersionedRepository(Repository[E, ID], Generic[E, ID]):
         count = 0
         async with self._writing() as tx:
             for row in rows:
-                made = await self._inserted(tx, self._new_row(row, frozenset()))
+                made = await self._inserted(tx, self._new_row(row, self._allowed()))
                 await self._changed(tx, "create", None, made, by)
                 count += 1
         return count
