@@ -115,8 +115,7 @@ async def _serve(args: argparse.Namespace) -> int:
         async with open_resources(settings) as resources:
             admin_token(settings)
             print(f"Serving at {address(bound)}", flush=True)
-            await serve(resources, bound)
-    return 0
+            return await serve(resources, bound)
 
 
 async def _import(args: argparse.Namespace) -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import urllib.request
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +12,7 @@ from benchmark_exchange.ranking.intervals import critical_value
 from benchmark_exchange.resources import Resources, admin_token
 from benchmark_exchange.server import running
 from benchmark_exchange.services.boards import VERIFIED_BOARD
-from infra_errors import Secret
+from infra_http import AsyncClient, CallOptions
 
 __all__ = ["TABLE", "tell"]
 
@@ -101,12 +98,6 @@ def _neighbours(board: Leaderboard) -> tuple[int, int]:
 
 
 async def _submit(resources: Resources, slug: str) -> dict[str, Any]:
-    token = admin_token(resources.settings)
-    async with running(resources) as url:
-        return await asyncio.to_thread(_post, f"{url}/v1/benchmarks/{slug}/submissions", token)
-
-
-def _post(url: str, token: Secret[str]) -> dict[str, Any]:
     body = {
         "model": "my-model",
         "version": "2026-11",
@@ -116,12 +107,14 @@ def _post(url: str, token: Secret[str]) -> dict[str, Any]:
         "counts": {"wins": 251, "losses": 553, "draws": 1},
         "artifact_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     }
-    headers = {
-        "Authorization": f"Bearer {token.reveal()}",
-        "Idempotency-Key": "the-demo-submits-once",
-        "Content-Type": "application/json",
-    }
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 -- our own
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 -- our own server
-        answer: dict[str, Any] = json.load(response)
+    token = admin_token(resources.settings)
+    once = CallOptions(idempotency_key="the-demo-submits-once")
+    async with running(resources) as url, AsyncClient(raise_errors=True) as client:
+        response = await client.post(
+            f"{url}/v1/benchmarks/{slug}/submissions",
+            json=body,
+            headers={"Authorization": f"Bearer {token.reveal()}"},
+            extensions={"infra": once},
+        )
+        answer: dict[str, Any] = response.json()
     return answer

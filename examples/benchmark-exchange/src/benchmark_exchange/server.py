@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
-
+import infra_http
 from benchmark_exchange.resources import Resources, admin_token
 from benchmark_exchange.web.app import create_app
 from infra_errors import ConfigError
@@ -40,44 +38,26 @@ def address(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(resources: Resources, bound: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; then take no more, and finish what runs, within its time."""
-    server = await _server(resources)
-    # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked
-    # for and went well is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    await server.serve(sockets=[bound])
+async def serve(resources: Resources, bound: socket.socket) -> int:
+    """Serve until SIGTERM or SIGINT, finish what runs within its time, return the exit code."""
+    return await infra_http.serve(await _app(resources), sock=bound)
 
 
 @asynccontextmanager
 async def running(resources: Resources) -> AsyncIterator[str]:
     """Serve on a free port of this machine while the body runs; yield the URL."""
     bound = listen("127.0.0.1", 0)
-    server = await _server(resources, log_level="warning")
-    task = asyncio.create_task(server._serve(sockets=[bound]))
+    app = await _app(resources)
+    url = address(bound)
+    # The socket listens already: who comes before the server is up waits.
+    task = asyncio.create_task(infra_http.serve(app, sock=bound))
     try:
-        while not server.started:
-            await asyncio.sleep(0.01)
-            if task.done():
-                task.result()
-        yield address(bound)
+        yield url
     finally:
-        server.should_exit = True
+        await app.start_drain()
         await task
 
 
-async def _server(resources: Resources, *, log_level: str | None = None) -> uvicorn.Server:
-    settings = resources.settings
+async def _app(resources: Resources) -> infra_http.ServerApp:
     administrator = await resources.catalogue.administrator()
-    app = create_app(resources, admin_token(settings), administrator)
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level=log_level or settings.log_level,
-            access_log=settings.log_level == "debug",
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=round(settings.drain_seconds),
-        )
-    )
+    return create_app(resources, admin_token(resources.settings), administrator)

@@ -16,9 +16,10 @@ from benchmark_exchange.domain.model import ModelRef
 from benchmark_exchange.domain.submission import Counts, NewSubmission, Submission
 from benchmark_exchange.resources import Resources
 from infra_errors import Secret, ValidationError
-from infra_json import JsonValue, canonicalize, dump_bytes, loads
+from infra_http import json_response
+from infra_json import JsonValue, canonicalize, loads
 
-__all__ = ["Api", "JsonResponse", "board_of", "etag_of", "is_known", "page_of", "status_of"]
+__all__ = ["MAX_BODY", "Api", "board_of", "etag_of", "is_known", "page_of", "status_of"]
 
 MAX_BODY = 64 * 1024
 MAX_DEPTH = 32
@@ -46,15 +47,6 @@ _REQUIRED = ("model", "score", "artifact_sha256")
 _COUNTS = ("wins", "losses", "draws")
 
 
-class JsonResponse(Response):
-    """A response whose body is written by infra-json."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        return dump_bytes(content)
-
-
 class Api:
     """The handlers; the administrator's token is the one credential of this cut."""
 
@@ -73,7 +65,7 @@ class Api:
             cursor=cursor,
         )
         items = [_benchmark(benchmark) for benchmark in page.items]
-        return JsonResponse({"items": items, "next_cursor": page.next_cursor})
+        return json_response({"items": items, "next_cursor": page.next_cursor})
 
     async def get_benchmark(self, request: Request) -> Response:
         """GET /v1/benchmarks/{slug}?version="""
@@ -82,7 +74,7 @@ class Api:
             request.path_params["slug"], version=version
         )
         headers = {"ETag": f'"v{benchmark.version.number}"'}
-        return JsonResponse(_benchmark(benchmark), headers=headers)
+        return json_response(_benchmark(benchmark), headers=headers)
 
     async def submit(self, request: Request) -> Response:
         """POST /v1/benchmarks/{slug}/submissions with Idempotency-Key"""
@@ -102,15 +94,13 @@ class Api:
             "self": address,
             "leaderboard": f"/v1/benchmarks/{made.benchmark_slug}/leaderboard",
         }
-        return JsonResponse(
-            {**answer, "links": links}, status_code=202, headers={"Location": address}
-        )
+        return json_response({**answer, "links": links}, status=202, headers={"Location": address})
 
     async def get_submission(self, request: Request) -> Response:
         """GET /v1/submissions/{id}"""
         id = SubmissionId.parse(request.path_params["id"])
         shown = await self._resources.submissions.get(id, viewer_is_admin=self._is_admin(request))
-        return JsonResponse(_submission(shown))
+        return json_response(_submission(shown))
 
     async def get_events(self, request: Request) -> Response:
         """GET /v1/submissions/{id}/events"""
@@ -118,7 +108,7 @@ class Api:
         admin = self._is_admin(request)
         events = await self._resources.submissions.history(id, viewer_is_admin=admin)
         items = [{"kind": e.kind, "at": e.at, "by": e.by, "detail": e.detail} for e in events]
-        return JsonResponse({"items": items, "next_cursor": None})
+        return json_response({"items": items, "next_cursor": None})
 
     async def get_leaderboard(self, request: Request) -> Response:
         """GET /v1/benchmarks/{slug}/leaderboard?version=&board=&per=&limit="""
@@ -127,7 +117,7 @@ class Api:
         headers = {"ETag": tag, "Cache-Control": "public, max-age=0, must-revalidate"}
         if is_known(request, tag):
             return Response(status_code=304, headers=headers)
-        return JsonResponse(_leaderboard(board), headers=headers)
+        return json_response(_leaderboard(board), headers=headers)
 
     def _is_admin(self, request: Request) -> bool:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -196,14 +186,8 @@ def _number(request: Request, name: str) -> int | None:
 
 
 async def _json_body(request: Request) -> dict[str, JsonValue]:
-    """Return the body's object; refused while it arrives when it is too long."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            message = f"a body has at most {MAX_BODY // 1024} KiB"
-            raise ValidationError(message, code="exchange.body_too_large", http_status=413)
-    value = loads(bytes(body), max_depth=MAX_DEPTH)
+    """Return the body's object; the server refuses a longer one while it arrives."""
+    value = loads(await request.body(), max_depth=MAX_DEPTH)
     if not isinstance(value, dict):
         message = "the body is a JSON object"
         raise invalid("submission", message)
