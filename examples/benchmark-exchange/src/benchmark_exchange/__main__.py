@@ -20,6 +20,7 @@ from benchmark_exchange.persistence.tables import Table
 from benchmark_exchange.resources import MIGRATIONS, Resources, admin_token, open_resources
 from benchmark_exchange.server import address, listen, serve
 from benchmark_exchange.settings import Settings
+from benchmark_exchange.telemetry import switch_on
 from infra_config import EnvSource, FileSource, load
 from infra_db import DatabaseUnavailable
 from infra_db.migrations import check, current, downgrade, migrate
@@ -114,8 +115,9 @@ async def _serve(args: argparse.Namespace) -> int:
     with listen(args.host, port) as bound:
         async with open_resources(settings) as resources:
             admin_token(settings)
-            print(f"Serving at {address(bound)}", flush=True)
-            return await serve(resources, bound)
+            with switch_on(settings):
+                print(f"Serving at {address(bound)}", flush=True)
+                return await serve(resources, bound)
 
 
 async def _import(args: argparse.Namespace) -> int:

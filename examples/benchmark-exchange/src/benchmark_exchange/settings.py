@@ -36,4 +36,7 @@ class Settings:
         8000, help="port of `serve`; 0 takes a free one"
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", help="least level")
+    telemetry: Literal["stdout", "stderr", "otlp"] | None = setting(
+        None, help="where traces and metrics go; unset, the OTEL_* variables say"
+    )
     drain_seconds: Seconds = setting(10.0, unit="s", help="time for running requests at a stop")

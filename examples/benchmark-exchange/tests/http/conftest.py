@@ -7,12 +7,12 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from benchmark_exchange import Resources, Settings, open_resources
 from benchmark_exchange.resources import admin_token
 from benchmark_exchange.server import running
+from infra_http import AsyncClient
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +40,9 @@ async def resources(settings: Settings, imported: Path, table: Path) -> AsyncIte
 
 
 @pytest.fixture
-async def client(resources: Resources) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(resources: Resources) -> AsyncIterator[AsyncClient]:
     """A client of a running exchange, without credentials."""
-    async with running(resources) as url, httpx2.AsyncClient(base_url=url, timeout=20) as client:
+    async with running(resources) as url, AsyncClient(base_url=url) as client:
         yield client
 
 

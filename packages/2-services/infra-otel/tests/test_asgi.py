@@ -73,7 +73,7 @@ def attributes(telemetry: Telemetry) -> dict[str, Any]:
 async def test_a_request_is_a_server_span_by_the_conventions(telemetry: Telemetry) -> None:
     app = answering(START, BODY, route="/users/{id}")
     assert [START, BODY] == await call(
-        app, query_string=b"page=2&token=hunter2&to=%2B4915112345678"
+        app, query_string=b"page=2&token=hunter2&code=123&to=%2B4915112345678"
     )
     found = telemetry.span("GET /users/{id}")
     assert (SpanKind.SERVER, StatusCode.UNSET) == (found.kind, found.status.status_code)
@@ -81,7 +81,7 @@ async def test_a_request_is_a_server_span_by_the_conventions(telemetry: Telemetr
         "http.request.method": "GET",
         "url.scheme": "http",
         "url.path": "/users/7",
-        "url.query": "page=2&token=***&to=***",
+        "url.query": "page=2&token=***&code=***&to=***",
         "http.route": "/users/{id}",
         "http.response.status_code": 200,
         "network.protocol.version": "1.1",
@@ -173,6 +173,22 @@ async def test_a_client_that_leaves_is_told_and_is_no_error(telemetry: Telemetry
         found.status.status_code,
     )
     assert telemetry.metric(REQUEST_DURATION, error_type="client_disconnected")
+
+
+async def test_what_breaks_after_a_client_left_is_no_error(telemetry: Telemetry) -> None:
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await receive()
+        raise OSError
+
+    with pytest.raises(OSError):
+        await call(app, {"type": "http.disconnect"})
+    (found,) = telemetry.spans
+    assert ("client_disconnected", StatusCode.UNSET, 0) == (
+        (found.attributes or {})["error.type"],
+        found.status.status_code,
+        len(found.events),
+    )
 
 
 async def test_a_client_that_leaves_after_the_answer_is_not_told(telemetry: Telemetry) -> None:

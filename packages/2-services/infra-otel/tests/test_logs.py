@@ -22,6 +22,7 @@ from infra_otel import (
     _state,
     configure_logging,
     current_trace_id,
+    logs,
     span,
 )
 
@@ -146,6 +147,13 @@ class Mute:
 )
 def test_what_cannot_be_encoded_is_told_some_way(value: object, told: object) -> None:
     assert told == line(value=value)["value"]
+
+
+def test_without_the_accelerator_the_same_is_refused() -> None:
+    assert '{"a": "ü"}' == logs._encoder.encode({"a": "ü"}) == logs._encode({"a": "ü"})
+    for encode in (logs._encoder.encode, logs._encode):
+        with pytest.raises(ValueError):
+            encode({"a": float("nan")})
 
 
 def test_a_value_that_holds_itself_is_told_some_way() -> None:

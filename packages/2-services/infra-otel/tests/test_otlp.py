@@ -171,6 +171,19 @@ def test_a_signals_lines_stay_whole_and_sorted(capsys: pytest.CaptureFixture[str
     assert ("hits", "sum", 2) == (found["name"], found["kind"], found["value"])
 
 
+def test_a_default_batch_shrinks_with_its_queue(capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = Pipeline.of(OtelSettings(traces="stderr", queue_size=2, batch_delay=3600))
+    assert pipeline.tracer_provider is not None
+    for _ in range(2):
+        pipeline.tracer_provider.get_tracer("t").start_span("x").end()
+    deadline = time.monotonic() + 30
+    while not capsys.readouterr().err:  # a full batch is sent without being asked for
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    pipeline.stop()
+    assert pipeline.join(deadline)
+
+
 def test_a_value_without_json_is_written_some_way(capsys: pytest.CaptureFixture[str]) -> None:
     pipeline = Pipeline.of(OtelSettings(traces="stderr", redaction=None))
     assert pipeline.tracer_provider is not None

@@ -225,6 +225,15 @@ def test_a_context_survives_the_wire(
     assert stripped == {key: value.strip(" ") for key, value in found.trace_state.items()}
 
 
+def test_unknown_flags_are_neither_taken_nor_sent() -> None:
+    found = trace.get_current_span(extract({"traceparent": f"{HEADER[:-2]}ff"}))
+    assert 3 == found.get_span_context().trace_flags
+    sent = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(0xFE))
+    written: dict[str, str] = {}
+    inject(written, context=set_span_in_context(NonRecordingSpan(sent), context.Context()))
+    assert written["traceparent"].endswith("-02")
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 

@@ -89,6 +89,16 @@ def test_a_long_text_is_cut_after_it_was_masked() -> None:
     assert "hunt" not in redaction.text("x" * 5 + " password=hunter2hunter2")
 
 
+@pytest.mark.parametrize("wrap", [lambda it: {"k": it}, lambda it: [it]], ids=["dict", "list"])
+def test_what_lies_deep_is_left_out(wrap: Any) -> None:
+    deep: Any = "password=hunter2"
+    for _ in range(50):
+        deep = wrap(deep)
+    found = repr(Redaction().attributes({"deep": deep}))
+    assert "hunter2" not in found
+    assert "…" in found
+
+
 def test_equal_redactions_are_equal() -> None:
     one, other = (Redaction(words=["a", "b"], patterns=[re.compile("x")]) for _ in range(2))
     one.attributes({"k": 1})

@@ -17,6 +17,7 @@ from opentelemetry.trace import StatusCode
 
 from infra_errors import NotFoundError
 from infra_otel import OtelConfigError, current_trace_id, record_error, span, tracer
+from infra_otel._failures import described
 from infra_otel.testing import Telemetry, capture
 
 
@@ -134,6 +135,12 @@ def test_a_handled_error_is_told_by_record_error(telemetry: Telemetry) -> None:
     record_error(ValueError("outside of any span"))
 
 
+def test_a_message_is_redacted_before_any_exporter() -> None:
+    kind, event = described(ValueError("password=hunter2"))
+    assert ("ValueError", "password=***") == (kind, event["exception.message"])
+    assert "hunter2" not in str(event)
+
+
 def test_an_exception_without_text_is_told_by_its_class(telemetry: Telemetry) -> None:
     class Mute(Exception):
         def __str__(self) -> str:
@@ -200,7 +207,8 @@ def test_a_generator_has_its_context_only_while_it_runs(telemetry: Telemetry) ->
         yield current_trace_id()
         with span("inner"):
             yield current_trace_id()
-            yield current_trace_id()
+            with span("deep"):  # under what was open at the last yield
+                yield current_trace_id()
 
     found = []
     for item in items():
@@ -208,7 +216,7 @@ def test_a_generator_has_its_context_only_while_it_runs(telemetry: Telemetry) ->
         found.append(item)
     (trace_id,) = set(found)
     assert trace_id is not None
-    assert {"items": {"inner": {}}} == telemetry.tree()
+    assert {"items": {"inner": {"deep": {}}}} == telemetry.tree()
 
 
 def test_a_generator_is_sent_to_thrown_into_and_returns(telemetry: Telemetry) -> None:

@@ -15,6 +15,7 @@ from benchmark_exchange.web import pages
 from benchmark_exchange.web.api import MAX_BODY, Api, board_of, page_of, status_of
 from infra_errors import Problem, Secret
 from infra_http import Request, RouteNotFound, ServerApp, ServerBuilder, current_request_id, problem
+from infra_otel import OtelMiddleware
 
 __all__ = ["create_app"]
 
@@ -46,6 +47,7 @@ def create_app(resources: Resources, token: Secret[str], administrator: UserId) 
             csp="default-src 'self'; frame-ancestors 'none'", referrer_policy="same-origin"
         )
         .on_error(Exception, _failed)
+        .around(OtelMiddleware)
         .drain(delay=0, timeout=resources.settings.drain_seconds)
         .build()
     )

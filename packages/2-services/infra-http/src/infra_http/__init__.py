@@ -19,7 +19,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from infra_http.client import AsyncClient, CallOptions, Client, check
+    from infra_http.client import AsyncClient, CallOptions, check
     from infra_http.errors import (
         AddressBlocked,
         AttemptTimedOut,
@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     )
     from infra_http.server import Request, ServerApp, ServerBuilder, ServerSettings
     from infra_http.server.run import run, serve
+    from infra_http.sync_client import Client
     from infra_http.sync_transport import SyncPolicyTransport
     from infra_http.transport import PolicyTransport
 
@@ -170,7 +171,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "client": "AsyncClient CallOptions Client check",
+    "client": "AsyncClient CallOptions check",
     "fast": "FastTransport",
     "guard": "Address SSRFGuard",
     "policy": "Attempt BreakerRule Hedge Policy PolicyEvent RateRule RetryRule",
@@ -180,6 +181,7 @@ _MODULES = {
     "responses": "bytes_response json_response problem redirect sse stream text",
     "server": "Request ServerApp ServerBuilder ServerSettings",
     "server.run": "run serve",
+    "sync_client": "Client",
     "sync_transport": "SyncPolicyTransport",
     "transport": "PolicyTransport",
 }

@@ -34,7 +34,7 @@ _LINGER = 5.0  # seconds that the last bytes of a duplex have to leave
 _FOREVER = math.inf
 
 
-class _Refused(Exception):  # noqa: N818  # never leaves this file
+class _Refused(Exception):  # never leaves this file
     """What llhttp takes and we do not; it stops the parser from inside of a callback."""
 
 
@@ -252,7 +252,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def extra(self, name: str) -> Any:
+    def fact(self, name: str) -> Any:
         """Return what the transport knows."""
         return None if self._transport is None else self._transport.get_extra_info(name)
 
@@ -322,7 +322,7 @@ class Connection(asyncio.Protocol):
             return
         if not self._started:
             self._silent += len(data)
-        elif self._chunked:
+        else:
             self._tail = b""
         try:
             self._parser.feed_data(data)
@@ -335,24 +335,29 @@ class Connection(asyncio.Protocol):
                 return
             self._stray = True
         if response._complete:
-            if not self._stray:
-                self._stray = self._left_over(data)
-            if self.sent:
-                self._finish()
-            elif self._write_waiter is not None:
+            self._completed(response, data)
+        else:
+            self._progressed(response, data)
+
+    def _completed(self, response: UpstreamResponse, data: bytes) -> None:
+        self._stray = self._stray or self._left_over(data)
+        if self.sent:
+            self._finish()
+        else:
+            self._wake_writer()
+        self._wake(response)
+
+    def _progressed(self, response: UpstreamResponse, data: bytes) -> None:
+        if self._started:
+            # What gives no body is counted: trailers, and extensions of chunks.
+            self._silent = 0 if self._tail else self._silent + len(data)
+            if response.status >= 400:
                 self._wake_writer()
-            self._wake(response)
-        elif self._started:
-            if self._write_waiter is not None and response.status >= 400:
-                self._wake_writer()
-            if self._chunked:
-                self._silent = 0 if self._tail else self._silent + len(data)
-            if self._silent <= self.limits.max_header_bytes:
-                self._wake(response)
-                return
         if self._silent > self.limits.max_header_bytes:
             message = "the header or trailer section of the response is too large"
             self.fail(response, ProtocolFailed(message))
+        elif self._started:
+            self._wake(response)
 
     def eof_received(self) -> bool:
         """The other side says no more: an end where the body has no other, else a break."""
@@ -367,7 +372,7 @@ class Connection(asyncio.Protocol):
                 self._finish()
             self._wake(response)
             # Half a duplex may stay open; asyncio cannot do that over TLS.
-            return self._tunnel and self.extra("sslcontext") is None
+            return self._tunnel and self.fact("sslcontext") is None
         if response._complete:
             return False
         if self._started:

@@ -141,7 +141,7 @@ class Duplex:
         self._response = response
         self._conn = conn
 
-    async def read(self, max_bytes: int = 65536, *, timeout: float | None = None) -> bytes:
+    async def read(self, max_bytes: int = 65536, *, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         """Return what has arrived, at most `max_bytes`; b"" at the end.
 
         Raises:
@@ -162,7 +162,7 @@ class Duplex:
             response._size = len(rest)
         return data
 
-    async def write(self, data: bytes, *, timeout: float | None = None) -> None:
+    async def write(self, data: bytes, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Send, and wait while the other side takes nothing.
 
         Raises:
@@ -177,4 +177,4 @@ class Duplex:
 
     def get_extra_info(self, name: str) -> Any:
         """Return what asyncio's transport knows under this name, such as `peername`."""
-        return self._conn.extra(name)
+        return self._conn.fact(name)

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from infra_http._request import RequestRefused
-from infra_http._response import Duplex
 from infra_http._slots import PoolLimits, PoolStats, Slots
 from infra_http.errors import ReadFailed, ReadTimedOut, WriteTimedOut
 from infra_http.pool import Timeouts, UpstreamPool
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
     from infra_errors import InfraError
-    from infra_http._response import UpstreamResponse
+    from infra_http._response import Duplex, UpstreamResponse
     from infra_http.guard import SSRFGuard
 
 __all__ = ["FastTransport"]
 
 _SCHEMES = {b"http": 80, b"ws": 80, b"https": 443, b"wss": 443}
 _SECURE = frozenset({b"https", b"wss"})
+_DEFAULT = PoolLimits()
 _MANY = 2**31  # what httpx2.Limits says as None
 _POOLS = 1024  # origins without a connection that are remembered
 
@@ -60,7 +60,7 @@ class FastTransport(httpx2.AsyncBaseTransport):
     def __init__(
         self,
         *,
-        limits: PoolLimits | httpx2.Limits = PoolLimits(),
+        limits: PoolLimits | httpx2.Limits = _DEFAULT,
         verify: ssl.SSLContext | str | bool = True,
         cert: str | tuple[str, ...] | None = None,
         guard: SSRFGuard | None = None,
@@ -191,19 +191,17 @@ class _NetworkStream:
 
     __slots__ = ("_duplex", "_response")
 
-    _NAMES = {"client_addr": "sockname", "server_addr": "peername"}
-
     def __init__(self, response: UpstreamResponse) -> None:
         self._response = response
         self._duplex: Duplex | None = None
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # httpcore2's name
         try:
             return await self._upgraded().read(max_bytes, timeout=timeout)
         except httpx2.TransportError as error:
             raise _as_httpcore(error) from error
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         try:
             await self._upgraded().write(buffer, timeout=timeout)
         except httpx2.TransportError as error:
@@ -213,7 +211,7 @@ class _NetworkStream:
         await self._upgraded().aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        return self._response._conn.extra(self._NAMES.get(info, info))
+        return self._response._conn.fact(_NAMES.get(info, info))
 
     def _upgraded(self) -> Duplex:
         if self._duplex is None:
@@ -221,6 +219,7 @@ class _NetworkStream:
         return self._duplex
 
 
+_NAMES = {"client_addr": "sockname", "server_addr": "peername"}  # httpcore2's, asyncio's
 _NONE = Timeouts(None, None, None, None)
 
 

@@ -185,7 +185,7 @@ class _Reader:
     def member(self) -> Item | InnerList:
         if not self.took("("):
             return self.item()
-        items = []
+        items: list[Item] = []
         while True:
             self.skip(" ")
             if self.took(")"):

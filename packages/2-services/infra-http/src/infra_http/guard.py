@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from attrs import frozen
 
-from infra_http._ranges import METADATA_NAMES, parsed, why_special
+from infra_http._ranges import METADATA_NAMES, embedded, parsed, why_special
 from infra_http.errors import AddressBlocked, ConnectFailed, HttpConfigError, HttpInputError
 
 if TYPE_CHECKING:
@@ -184,7 +184,10 @@ class SSRFGuard:
     ) -> None:
         if getattr(address, "scope_id", None):
             raise _blocked(f"{host} is an address of one network interface")
-        if any(address.version == net.version and address in net for net in self._denied):
+        forms = (address, *embedded(address))
+        if any(
+            form.version == net.version and form in net for form in forms for net in self._denied
+        ):
             raise _blocked(f"{host} is in a network that is denied")
         if is_named:
             return

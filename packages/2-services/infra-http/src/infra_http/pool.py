@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import httpx2
@@ -34,7 +33,7 @@ from infra_http.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterable, Sequence
     from types import TracebackType
 
     from infra_errors import Deadline
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Duplex", "PoolLimits", "PoolStats", "UpstreamPool", "UpstreamResponse"]
 
+_DEFAULT = PoolLimits()
 _SLICE = 262144  # of a large body, between two looks at whether it is wanted
 _TLS_GOODBYE = 1.0  # seconds
 
@@ -77,7 +77,7 @@ class UpstreamPool:
         self,
         origin: str,
         *,
-        limits: PoolLimits = PoolLimits(),
+        limits: PoolLimits = _DEFAULT,
         connect_timeout: float | None = 5.0,
         read_timeout: float | None = 60.0,
         write_timeout: float | None = 30.0,
@@ -392,12 +392,15 @@ class UpstreamPool:
                 raise
         conn.held = True
         if self._closed:  # meanwhile
-            conn.held = False
             conn.abort()
+            conn.held = False
             slots.give(self, conn, clean=False)
-            message = "the pool was closed"
-            raise ConnectFailed(message)
+            return self._refuse()
         return conn
+
+    def _refuse(self) -> Connection:
+        message = "the pool was closed"
+        raise ConnectFailed(message)
 
     async def _queue(self, seconds: float | None, deadline_at: float) -> Connection | None:
         left = deadline_at - asyncio.get_running_loop().time()

@@ -11,6 +11,8 @@ import sys
 from infra_http.server import ServerBuilder, run
 
 OPTIONS = json.loads(sys.argv[1])  # a worker gets its parent's arguments
+logging.basicConfig(level="INFO", format="%(name)s: %(message)s")  # in each worker too
+logging.getLogger("infra_http.access").setLevel("WARNING")
 DELAY, TIMEOUT = OPTIONS.get("drain", [0, 20])
 
 
@@ -52,8 +54,6 @@ if OPTIONS.get("broken"):
 app = builder.build()
 
 if __name__ == "__main__":
-    logging.basicConfig(level="INFO", format="%(name)s: %(message)s")
-    logging.getLogger("infra_http.access").setLevel("WARNING")
     workers = OPTIONS.get("workers", 1)
     target = "service:app" if workers > 1 else app
     sys.exit(run(target, server=OPTIONS["server"], port=0, workers=workers))

@@ -61,8 +61,7 @@ async def test_ten_thousand_cancelled_calls_lose_no_slot() -> None:
         assert 10_000 == sum(ended.values())
         assert ended["cancelled"] > 5_000
         assert [b"here"] * 50 == await asyncio.gather(*(get(pool) for _ in range(50)))
-        while server.open > SLOTS:
-            await asyncio.sleep(0.001)
+        await _until(lambda: not (server.open > SLOTS))
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
@@ -94,8 +93,7 @@ async def test_a_waiter_that_is_cancelled_as_it_is_handed_a_slot_passes_it_on() 
         conn = pool._slots.take(pool)
         assert conn is not None
         waiting = [asyncio.ensure_future(get(pool)) for _ in range(2)]
-        while pool.stats().waiting < 2:
-            await asyncio.sleep(0)
+        await _until(lambda: not (pool.stats().waiting < 2))
         pool.give(conn, clean=True)  # to the first, which has not yet run
         waiting[0].cancel()
         assert b"ok" == await waiting[1]
@@ -110,8 +108,7 @@ async def test_a_connection_that_dies_on_its_way_to_a_waiter_is_replaced() -> No
         conn = pool._slots.take(pool)
         assert conn is not None
         waiting = asyncio.ensure_future(get(pool))
-        while not pool.stats().waiting:
-            await asyncio.sleep(0)
+        await _until(lambda: bool(pool.stats().waiting))
         pool.give(conn, clean=True)
         conn.abort()
         assert b"ok" == await waiting
@@ -127,8 +124,7 @@ async def test_a_wait_that_times_out_or_is_cancelled_leaves_nothing_behind() -> 
 
     async with RawServer(silent) as server, UpstreamPool(server.url, limits=limits) as pool:
         holder = asyncio.ensure_future(get(pool))
-        while not server.peers:
-            await asyncio.sleep(0.001)
+        await _until(lambda: bool(server.peers))
         results = await asyncio.gather(*(get(pool) for _ in range(20)), return_exceptions=True)
         assert all(isinstance(result, PoolTimedOut) for result in results)
         assert (1, 0) == (pool.stats().in_use, pool.stats().waiting)
@@ -151,8 +147,7 @@ async def test_cancelled_while_reading_the_body_closes_the_connection() -> None:
         await asyncio.wait([reading])
         assert (0, 0) == (pool.stats().in_use, pool.stats().idle)
         assert b"ok" == await get(pool)
-        while server.open > 1:
-            await asyncio.sleep(0.001)
+        await _until(lambda: not (server.open > 1))
 
 
 async def test_cancelled_while_connecting_closes_the_socket(
@@ -169,8 +164,7 @@ async def test_cancelled_while_connecting_closes_the_socket(
         with monkeypatch.context() as patch:
             patch.setattr(loop, "sock_connect", never)
             call = asyncio.ensure_future(get(pool))
-            while not seen:
-                await asyncio.sleep(0)
+            await _until(lambda: bool(seen))
             call.cancel()
             await asyncio.wait([call])
         assert -1 == seen[0].fileno()
@@ -202,5 +196,5 @@ async def test_a_cancellation_in_the_body_reaches_its_generator() -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.001)

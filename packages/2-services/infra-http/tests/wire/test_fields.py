@@ -174,7 +174,7 @@ def test_decimals_are_rounded_to_three_places_half_to_even() -> None:
 
 
 def test_lines_of_one_field_are_joined_and_bytes_are_taken() -> None:
-    assert [1, 2, 3] == [item.value for item in fields.parse(["1, 2", "3"], "list")]
+    assert [Item(1), Item(2), Item(3)] == fields.parse(["1, 2", "3"], "list")
     assert Token("x") == fields.parse(b"x", "item").value
     with pytest.raises(HttpInputError, match="not ASCII"):
         fields.parse('"ü"'.encode(), "item")

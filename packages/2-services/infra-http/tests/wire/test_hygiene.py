@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -87,7 +87,10 @@ async def test_a_connection_is_kept_after(what: str) -> None:
 
 @pytest.mark.parametrize("what", CLOSED)
 async def test_a_connection_is_closed_after(what: str) -> None:
-    async with RawServer([CLOSED[what], OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
+    async with (
+        RawServer([CLOSED[what], OK]) as server,
+        UpstreamPool(server.url, read_timeout=5) as pool,
+    ):
         assert await get(pool) in {b"", b"ok"}
         assert (0, 0) == (pool.stats().in_use, pool.stats().idle)
         assert b"ok" == await get(pool)
@@ -109,7 +112,10 @@ HEADS = {
 @pytest.mark.parametrize("what", HEADS)
 async def test_a_response_to_head_has_no_body_and_leaves_a_clean_connection(what: str) -> None:
     rest, is_kept = HEADS[what]
-    async with RawServer([START + rest, OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
+    async with (
+        RawServer([START + rest, OK]) as server,
+        UpstreamPool(server.url, read_timeout=5) as pool,
+    ):
         for _ in range(2 if is_kept else 1):
             async with asyncio.timeout(10):
                 assert b"" == await get(pool, "HEAD")
@@ -151,8 +157,7 @@ async def test_what_is_said_unasked_is_not_taken_for_an_answer() -> None:
     async with RawServer([eager, OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
         assert b"ok" == await get(pool)
         await said.wait()
-        while pool.stats().idle:
-            await asyncio.sleep(0.001)
+        await _until(lambda: not (pool.stats().idle))
         assert b"ok" == await get(pool)
         assert 2 == server.connections
 
@@ -162,10 +167,12 @@ async def test_what_is_said_on_a_new_connection_before_the_request_is_no_answer(
         await peer.send(START + b"content-length: 4\r\n\r\nevil")
         await peer.read()
 
-    async with RawServer([greeting, OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
+    async with (
+        RawServer([greeting, OK]) as server,
+        UpstreamPool(server.url, read_timeout=5) as pool,
+    ):
         await pool.ping()
-        while pool.stats().idle:
-            await asyncio.sleep(0.001)
+        await _until(lambda: not (pool.stats().idle))
         assert b"ok" == await get(pool)
 
 
@@ -231,7 +238,10 @@ async def test_a_response_that_can_be_read_in_two_ways_is_refused(
 ) -> None:
     said = REFUSED[what]
     parts = [said[:-1], said[-1:]] if bytewise else [said]
-    async with RawServer([once(*parts), OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
+    async with (
+        RawServer([once(*parts), OK]) as server,
+        UpstreamPool(server.url, read_timeout=5) as pool,
+    ):
         with pytest.raises(ProtocolFailed):
             await get(pool)
         assert (0, 0) == (pool.stats().in_use, pool.stats().idle)
@@ -291,7 +301,7 @@ async def test_a_head_or_trailer_section_that_is_too_large_is_refused(
     parts = [said[at : at + size] for at in range(0, len(said), size)]
     limits = PoolLimits(max_header_bytes=1000, max_headers=10)
     async with RawServer([once(*parts), OK]) as server:
-        async with UpstreamPool(server.url, limits=limits) as pool:
+        async with UpstreamPool(server.url, limits=limits, read_timeout=5) as pool:
             with pytest.raises(ProtocolFailed, match="too large|too many header lines"):
                 await get(pool)
             assert b"ok" == await get(pool)
@@ -300,11 +310,14 @@ async def test_a_head_or_trailer_section_that_is_too_large_is_refused(
 async def test_a_large_body_beside_a_small_head_is_no_large_head() -> None:
     said = START + b"content-length: 200000\r\n\r\n" + bytes(200_000)
     limits = PoolLimits(max_header_bytes=100)
-    async with RawServer(said) as server, UpstreamPool(server.url, limits=limits) as pool:
+    async with (
+        RawServer(said) as server,
+        UpstreamPool(server.url, limits=limits, read_timeout=5) as pool,
+    ):
         assert bytes(200_000) == await get(pool)
     chunks = CHUNKED + b"1;" + b"x" * 50 + b"\r\na\r\n"
     async with RawServer(chunks + (b"1\r\nb\r\n" * 1000) + b"0\r\n\r\n") as server:
-        async with UpstreamPool(server.url, limits=limits) as pool:
+        async with UpstreamPool(server.url, limits=limits, read_timeout=5) as pool:
             assert b"a" + b"b" * 1000 == await get(pool)
 
 
@@ -334,7 +347,10 @@ async def test_it_is_not_replaced_twice() -> None:
     async def ends(peer: RawPeer) -> None:
         await peer.request()
 
-    async with RawServer([stale, ends, OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
+    async with (
+        RawServer([stale, ends, OK]) as server,
+        UpstreamPool(server.url, read_timeout=5) as pool,
+    ):
         await get(pool)
         with pytest.raises(ProtocolFailed, match="without sending a response"):
             await get(pool)
@@ -355,7 +371,10 @@ async def test_what_must_not_be_sent_twice_is_not() -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"once"
 
-    async with RawServer([stale, stale, OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
+    async with (
+        RawServer([stale, stale, OK]) as server,
+        UpstreamPool(server.url, read_timeout=5) as pool,
+    ):
         await get(pool)
         with pytest.raises((ProtocolFailed, ReadFailed)):
             await get(pool, "POST", body=b"once")
@@ -551,3 +570,8 @@ async def test_a_request_is_sent_as_it_is(what: str) -> None:
             await response.read()
         own = b"host: 127.0.0.1:%d\r\n" % server.port
         assert [expected] == [data.replace(own, b"host: me\r\n") for data in server.received]
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)

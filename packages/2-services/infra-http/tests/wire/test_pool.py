@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -82,8 +82,7 @@ async def test_no_free_connection_in_time_is_an_error_of_its_own() -> None:
     limits = PoolLimits(max_connections=1, acquire_timeout=0.01)
     async with RawServer(silent) as server, UpstreamPool(server.url, limits=limits) as pool:
         first = asyncio.ensure_future(get(pool))
-        while not server.peers:
-            await asyncio.sleep(0.001)
+        await _until(lambda: bool(server.peers))
         with pytest.raises(PoolTimedOut):
             await get(pool)
         assert (1, 0) == (pool.stats().in_use, pool.stats().waiting)
@@ -110,8 +109,7 @@ async def test_an_idle_connection_is_closed_after_its_time() -> None:
     async with RawServer(OK) as server, UpstreamPool(server.url, limits=limits) as pool:
         await get(pool)
         assert 1 == pool.stats().idle
-        while server.open:
-            await asyncio.sleep(0.005)
+        await _until(lambda: not (server.open))
         assert 0 == pool.stats().idle
         await get(pool)
         assert 2 == server.connections
@@ -130,8 +128,7 @@ async def test_the_surplus_of_a_burst_is_closed() -> None:
     async with RawServer(OK) as server, UpstreamPool(server.url, limits=limits) as pool:
         await asyncio.gather(*(get(pool) for _ in range(10)))
         assert 10 == pool.stats().idle
-        while server.open > 2:
-            await asyncio.sleep(0.01)
+        await _until(lambda: not (server.open > 2))
         assert 2 == pool.stats().idle == server.open
 
 
@@ -316,8 +313,7 @@ async def test_a_body_in_pieces_is_as_long_as_was_said(length: int, what: str) -
     async with RawServer(silent) as server, UpstreamPool(server.url) as pool:
         with pytest.raises(HttpInputError, match=what):
             await get(pool, "POST", body=pieces(b"ab", b"c"), content_length=length)
-        while not server.peers or server.open:
-            await asyncio.sleep(0.001)
+        await _until(lambda: not (not server.peers or server.open))
         assert server.received[0].endswith(b"\r\n\r\nab" if length == 2 else b"\r\n\r\nabc")
         assert (0, 0) == (pool.stats().in_use, pool.stats().idle)
 
@@ -326,8 +322,7 @@ async def test_closing_ends_what_is_under_way_and_takes_no_more() -> None:
     limits = PoolLimits(max_connections=1)
     async with RawServer(silent) as server, UpstreamPool(server.url, limits=limits) as pool:
         calls = [asyncio.ensure_future(get(pool)) for _ in range(2)]
-        while not server.peers or not server.peers[0].received:
-            await asyncio.sleep(0.001)
+        await _until(lambda: not (not server.peers or not server.peers[0].received))
         await pool.aclose()
         await pool.aclose()
         first, second = await asyncio.gather(*calls, return_exceptions=True)
@@ -413,3 +408,8 @@ def test_a_pool_works_in_one_loop_after_another_but_not_in_two() -> None:
 
     asyncio.run(first())
     asyncio.run(second())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)

@@ -189,7 +189,6 @@ class _Exchange:
             self._begin(message, message["status"])
         await self._send(message)
         if self._ends(message):
-            self._gone = False  # whoever leaves now has had everything
             self.end()
 
     def _ends(self, message: Message) -> bool:
@@ -216,8 +215,8 @@ class _Exchange:
 
     def fail(self, exc: BaseException) -> None:
         """Tell that the application raised."""
-        if self._ended or self._gone:
-            return
+        if self._gone:
+            return  # what breaks then breaks for nobody
         if isinstance(exc, Exception):
             from infra_otel._failures import error_type
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Scope, Send
 
-__all__ = ["Exchange", "exchange_of"]
+__all__ = ["Exchange", "exchange_of", "headers_of"]
 
 KEY = "infra.exchange"
 _CLOSE = (b"connection", b"close")
@@ -86,6 +86,14 @@ class Exchange:
         """Return the way to the server, and let nothing that comes later through it."""
         send, self._send = self._send, _dropped
         return send
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """Return the request's headers by name, the last of each; made once a request."""
+    found: dict[bytes, bytes] | None = scope.get("infra.headers")
+    if found is None:
+        found = scope["infra.headers"] = dict(scope["headers"])
+    return found
 
 
 async def _dropped(message: Message) -> None:

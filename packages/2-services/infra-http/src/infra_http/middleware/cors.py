@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra_http.errors import HttpConfigError
-from infra_http.middleware._exchange import exchange_of
+from infra_http.middleware._exchange import exchange_of, headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -75,19 +75,15 @@ class Cors:
             await self._app(scope, receive, send)
             return
         exchange, send = exchange_of(scope, send)
-        origin = asked = None
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                origin = value
-            elif name == b"access-control-request-method":
-                asked = value
+        origin = headers_of(scope).get(b"origin")
         if not self._all:  # a cache must not give one origin's answer to another
             exchange.always.append(_VARY)
         allowed = origin is not None and (self._all or origin in self._origins)
         if allowed:
             assert origin is not None
             exchange.headers.append((b"access-control-allow-origin", b"*" if self._all else origin))
-        if scope["method"] == "OPTIONS" and origin is not None and asked is not None:
+        asked = b"access-control-request-method"
+        if scope["method"] == "OPTIONS" and origin is not None and asked in headers_of(scope):
             given = [*self._preflight] if allowed else []
             await send({"type": "http.response.start", "status": 204, "headers": given})
             await send({"type": "http.response.body", "body": b""})

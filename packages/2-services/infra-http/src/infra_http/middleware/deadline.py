@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra_errors import Deadline
+from infra_http.middleware._exchange import headers_of
 from infra_http.propagation import TIMEOUT_HEADER
 
 if TYPE_CHECKING:
@@ -50,7 +51,5 @@ class DeadlineHeader:
 
 def asked_time(scope: Scope) -> float | None:
     """Return the seconds that the caller is willing to wait, or None where it does not say."""
-    for name, value in scope["headers"]:
-        if name == _NAME and value.isdigit() and len(value) <= 12:
-            return int(value) / 1000
-    return None
+    value = headers_of(scope).get(_NAME)
+    return int(value) / 1000 if value and value.isdigit() and len(value) <= 12 else None

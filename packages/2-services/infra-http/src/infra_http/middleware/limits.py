@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from infra_http.errors import BodyTimedOut, BodyTooLarge, HeadersTooLarge, TargetTooLong
+from infra_http.middleware._exchange import headers_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,24 +59,24 @@ class Limits:
         if len(headers) > self._max_headers:
             message = f"more than {self._max_headers} headers"
             raise HeadersTooLarge(message)
-        size, length, has_body = 0, None, scope.get("http_version", "1.1")[:1] != "1"
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"content-length":
-                length = value
-            elif name == b"transfer-encoding":
-                has_body = True
+        size = sum([len(name) + len(value) for name, value in headers])
         if size > self._max_header_bytes:
             message = f"headers of more than {self._max_header_bytes} bytes"
             raise HeadersTooLarge(message)
-        if (has_body or (length is not None and length != b"0")) and scope["type"] == "http":
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        named = headers_of(scope)
+        length = named.get(b"content-length", b"0")
+        # HTTP/2 needs neither header
+        if length != b"0" or b"transfer-encoding" in named or scope["http_version"][:1] != "1":
             receive = self._bounded(scope, receive, length)
         await self._app(scope, receive, send)
 
-    def _bounded(self, scope: Scope, receive: Receive, length: bytes | None) -> Receive:
+    def _bounded(self, scope: Scope, receive: Receive, length: bytes) -> Receive:
         route = scope.get("infra.route")
         limit = self._max_body if route is None or route.max_body is None else route.max_body
-        if limit is not None and length is not None and length.isdigit() and int(length) > limit:
+        if limit is not None and length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         return _Body(scope, receive, limit, self._body_timeout).receive
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach
 
-from infra_http.middleware._exchange import exchange_of
+from infra_http.middleware._exchange import exchange_of, headers_of
 from infra_http.propagation import (
     IDEMPOTENCY_KEY_HEADER,
     REQUEST_ID_HEADER,
@@ -78,12 +78,9 @@ class RequestId:
                 idempotency_key_var.set(key_before)
 
     def _read(self, scope: Scope) -> tuple[str | None, str | None]:
-        id = key = None
-        for name, value in scope["headers"]:
-            if name == self._name:
-                text = value.decode("latin-1")
-                if self._trust and is_request_id(text):
-                    id = text
-            elif name == _KEY_HEADER:
-                key = value.decode("latin-1")
-        return id, key
+        headers = headers_of(scope)
+        id, given = None, headers.get(_KEY_HEADER)
+        if self._trust and self._name in headers:
+            text = headers[self._name].decode("latin-1")
+            id = text if is_request_id(text) else None
+        return id, None if given is None else given.decode("latin-1")

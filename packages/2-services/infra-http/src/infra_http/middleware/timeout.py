@@ -57,7 +57,9 @@ class Timeout:
                 raise cut.error() from exc
             log.debug("%s after the answer of a timeout", type(exc).__name__)
         finally:
-            await cut.stop()
+            cut.stop()
+            if cut.writer is not None:
+                await cut.writer
 
 
 class _Cut:
@@ -72,8 +74,8 @@ class _Cut:
         "_scope",
         "_task",
         "_timer",
-        "_writer",
         "answered",
+        "writer",
     )
 
     def __init__(self, scope: Scope, exchange: Exchange, limit: float, grace: float) -> None:
@@ -85,7 +87,7 @@ class _Cut:
         self._exchange = exchange
         self._limit = limit
         self._grace = grace
-        self._writer: asyncio.Task[None] | None = None
+        self.writer: asyncio.Task[None] | None = None
         self._fired = self.answered = False
         self._timer = asyncio.get_running_loop().call_later(limit, self._fire)
 
@@ -102,7 +104,7 @@ class _Cut:
         )
         if not self._exchange.started:
             self.answered = True
-            self._writer = asyncio.get_running_loop().create_task(self._answer())
+            self.writer = asyncio.get_running_loop().create_task(self._answer())
 
     async def _answer(self) -> None:
         exchange = self._exchange
@@ -129,9 +131,7 @@ class _Cut:
         message = f"the request took longer than {self._limit:.3g} s"
         return RequestTimedOut(message)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """End the timer, and take a cancellation back that the handler swallowed."""
         self._timer.cancel()
         self.is_ours()
-        if self._writer is not None:
-            await self._writer

@@ -63,6 +63,8 @@ class ServerApp:
         scope["router"] = self._routes
         scope["infra.drain"] = self.drain
         self._routes.resolve(scope)
+        if (route := scope["infra.route"]) is not None:
+            scope["route"] = route.path  # where telemetry looks for the template
         await self.chain(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class ServerBuilder(RouteDeclarations):
         self._version = version
         self._settings = settings or ServerSettings()
         self._user: list[tuple[Callable[..., ASGIApp], dict[str, Any]]] = []
+        self._around: list[tuple[Callable[..., ASGIApp], dict[str, Any]]] = []
         self._errors: dict[type[BaseException], ErrorHandler] = {}
         self._lifespans: list[Any] = []
         self._options: dict[str, dict[str, Any]] = {}
@@ -83,8 +84,19 @@ class ServerBuilder(RouteDeclarations):
     # ---- around them -----------------------------------------------------------------------------
 
     def middleware(self, factory: Callable[..., ASGIApp], **options: Any) -> Self:
-        """Add raw ASGI middleware, `factory(app, **options)`; the first added is the outermost."""
+        """Add raw ASGI middleware, `factory(app, **options)`, before auth; the first is outermost.
+
+        It sees errors as exceptions; what must see their answers goes `around`.
+        """
         self._user.append((factory, options))
+        return self
+
+    def around(self, factory: Callable[..., ASGIApp], **options: Any) -> Self:
+        """Add raw ASGI middleware around all of ours, which sees the final answer: telemetry.
+
+        `scope["route"]` has the template already.
+        """
+        self._around.append((factory, options))
         return self
 
     def on_error(self, exc_type: type[BaseException], handler: ErrorHandler) -> Self:
@@ -270,7 +282,10 @@ class ServerBuilder(RouteDeclarations):
         if self._settings.trusted_proxies:
             app = TrustedProxies(app, trusted=self._settings.trusted_proxies)
         app = AccessLog(Problems(app, handlers=self._errors, challenge=challenge))
-        return RequestId(app, **self._options.get("request_ids", {}))
+        app = RequestId(app, **self._options.get("request_ids", {}))
+        for factory, options in reversed(self._around):
+            app = factory(app, **options)
+        return app
 
     def _health_routes(self) -> list[Route]:
         if self._health is None:

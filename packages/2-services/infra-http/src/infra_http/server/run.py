@@ -138,9 +138,10 @@ async def serve_bound(
         try:
             await backend.start()
             where = address(bound, tls=settings.ssl_certfile is not None)
-            log.info("serving on %s with %s", where, name)
             if on_ready is not None:
                 on_ready()
+            else:
+                log.info("serving on %s with %s", where, name)
             await first_of(drain.started(), ending.first.wait())
             await _drain(drain, backend, flying, ending)
         finally:
@@ -151,7 +152,8 @@ async def serve_bound(
                 log.error("%d requests were cancelled, %d of them went on", cancelled, stuck)
             await backend.close()
             ended_well = await lifespan.stop()
-            forget(settings)
+            if on_ready is None:  # the socket is ours, not a parent's
+                forget(settings)
         return int(bool(cancelled) or not ended_well), stuck
 
 

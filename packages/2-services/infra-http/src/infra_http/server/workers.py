@@ -20,7 +20,7 @@ from infra_http.middleware._answers import log
 from infra_http.server.app import ServerApp
 from infra_http.server.drain import Drain
 from infra_http.server.ending import CANCEL, DRAIN, SIGNALS, from_parent
-from infra_http.server.listening import bind
+from infra_http.server.listening import address, bind, forget
 
 if TYPE_CHECKING:
     import socket
@@ -49,7 +49,9 @@ def supervise(path: str, settings: ServerSettings, name: str) -> int:
         message = "run() is called while a worker imports the program: put it under __main__"
         raise HttpConfigError(message)
     with closing(bind(settings)) as bound:
-        return _Supervisor(path, settings, name, bound).run()
+        code = _Supervisor(path, settings, name, bound).run()
+    forget(settings)
+    return code
 
 
 @attrs.define(eq=False)
@@ -58,6 +60,7 @@ class _Worker:
     pipe: Connection
     born: float
     ready: bool = False
+    silent: bool = False  # it has said what it has to say
 
 
 class _Supervisor:
@@ -68,6 +71,8 @@ class _Supervisor:
     ) -> None:
         self._arguments = (path, settings, name, bound)
         self._count = settings.workers
+        self._address = address(bound, tls=settings.ssl_certfile is not None)
+        self._announced = False
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._asked = 0
@@ -109,7 +114,7 @@ class _Supervisor:
     def _turn(self) -> None:
         sources: list[Any] = [self._wake_read]
         sources += [worker.process.sentinel for worker in self._workers]
-        sources += [worker.pipe for worker in self._workers if not worker.ready]
+        sources += [worker.pipe for worker in self._workers if not worker.silent]
         found = wait(sources, timeout=0.5 if self._told else None)
         if self._wake_read in found:
             os.read(self._wake_read, 64)
@@ -128,13 +133,15 @@ class _Supervisor:
                 worker.process.kill()
 
     def _hear(self, worker: _Worker) -> None:
+        worker.silent = True
         try:
-            word, seconds = worker.pipe.recv()
-        except (EOFError, OSError):
-            worker.ready = worker.ready or not worker.process.is_alive()
+            word, self._seconds = worker.pipe.recv()
+        except (EOFError, OSError):  # it ended; its sentinel says so too
             return
         worker.ready = word == _READY
-        self._seconds = seconds
+        if not self._announced and all(one.ready for one in self._workers):
+            self._announced = True
+            log.info("serving on %s with %d workers", self._address, self._count)
 
     _seconds = 35.0  # how long a drain may take, as the workers say
 
@@ -178,7 +185,10 @@ def _work(
     drain = app.drain if isinstance(app, ServerApp) else Drain()
 
     def ready() -> None:
-        pipe.send((_READY, drain.delay + drain.timeout))
+        try:
+            pipe.send((_READY, drain.delay + drain.timeout))
+        except OSError:  # the parent is gone, and the pipe's end says so to `from_parent`
+            pass
 
     async def main(ending: Ending) -> tuple[int, int]:
         return await serve_bound(app, settings, name, bound, ending, ready)
