@@ -347,7 +347,7 @@ class UpstreamPool:
                     left -= len(data)
                     if left < 0:
                         message = "the body is longer than its Content-Length says"
-                        raise RequestRefused(message)
+                        raise RequestRefused(message)  # noqa: TRY301
                 conn.write(data if not head.chunked else b"%x\r\n%b\r\n" % (len(data), data))
                 await conn.drained(response, seconds)
         except BaseException:

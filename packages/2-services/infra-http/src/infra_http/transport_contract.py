@@ -123,12 +123,11 @@ class TransportContract:
             assert 1 == server.connections
 
     async def test_a_response_to_head_has_no_body_whatever_its_length_says(self) -> None:
-        async with RawServer(_START + b"Content-Length: 5\r\n\r\n") as server:
-            async with await self._client() as client:
-                for _ in range(2):
-                    response = await client.head(server.url)
-                    assert (b"", "5") == (response.content, response.headers["content-length"])
-                assert 1 == server.connections
+        async with RawServer(_START + b"Content-Length: 5\r\n\r\n") as server, await self._client() as client:
+            for _ in range(2):
+                response = await client.head(server.url)
+                assert (b"", "5") == (response.content, response.headers["content-length"])
+            assert 1 == server.connections
 
     async def test_interim_responses_are_skipped(self) -> None:
         said = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" + _OK
@@ -179,11 +178,10 @@ class TransportContract:
 
     async def test_limits_hold_over_all_origins_and_idle_connections_make_room(self) -> None:
         limits = httpx2.Limits(max_connections=1)
-        async with RawServer(_OK) as one, RawServer(_OK) as other:
-            async with await self._client(limits=limits) as client:
-                for server in (one, other, one, other):
-                    assert "ok" == (await client.get(server.url)).text
-                assert (2, 2) == (one.connections, other.connections)
+        async with RawServer(_OK) as one, RawServer(_OK) as other, await self._client(limits=limits) as client:
+            for server in (one, other, one, other):
+                assert "ok" == (await client.get(server.url)).text
+            assert (2, 2) == (one.connections, other.connections)
 
     async def test_no_free_connection_in_time_is_a_pool_timeout(self) -> None:
         limits = httpx2.Limits(max_connections=1)
@@ -246,11 +244,6 @@ class TransportContract:
             with pytest.raises(httpx2.LocalProtocolError):
                 await client.get(server.url, headers={"X": value})
             assert b"X:" not in b"".join(server.received)
-
-    async def test_a_body_that_is_shorter_than_its_length_is_refused(self) -> None:
-        async with RawServer(_silent) as server, await self._client() as client:
-            with pytest.raises(httpx2.LocalProtocolError):
-                await client.post(server.url, content=_parts(), headers={"Content-Length": "6"})
 
     async def test_a_response_can_be_read_in_pieces_or_left(self) -> None:
         async def pieces(peer: RawPeer) -> None:

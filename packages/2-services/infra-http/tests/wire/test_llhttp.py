@@ -74,7 +74,7 @@ def first_response(case: dict[str, Any]) -> dict[str, Any]:
 
 def _value(text: str) -> bytes:
     words = {"lf": b"\n", "cr": b"\r", "crlf": b"\r\n"}
-    return words[text] if text in words else text.strip('"').encode()
+    return words[text] if text in words else text[1:-1].encode()
 
 
 async def exchange(data: bytes) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Timeout"]
 
+_QUEUES = 64
 GRACE = 1.0  # seconds that a cancelled handler has to clean up before the client is told anyway
 
 
@@ -35,6 +36,7 @@ class Timeout:
         self._app = app
         self._limit = limit
         self._grace = grace
+        self._queues: dict[float, _Queue] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -47,6 +49,12 @@ class Timeout:
             return
         exchange, send = exchange_of(scope, send)
         cut = _Cut(scope, exchange, limit, self._grace)
+        queue = self._queues.get(limit)
+        if queue is None or queue.loop is not cut.loop:
+            queue = _Queue(cut.loop, limit)
+            if len(self._queues) < _QUEUES:  # callers choose times too: there is no end of them
+                self._queues[limit] = queue
+        queue.add(cut)
         try:
             await self._app(scope, receive, send)
         except (asyncio.CancelledError, Exception) as exc:
@@ -57,13 +65,45 @@ class Timeout:
                 raise cut.error() from exc
             log.debug("%s after the answer of a timeout", type(exc).__name__)
         finally:
+            queue.live.pop(cut, None)
             cut.stop()
             if cut.writer is not None:
                 await cut.writer
 
 
+class _Queue:
+    """Requests with the same limit, which therefore end in the order they came: one timer for all.
+
+    A timer a request costs more than all the rest of this middleware.
+    """
+
+    __slots__ = ("_limit", "_timer", "live", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: float) -> None:
+        self.loop = loop
+        self._limit = limit
+        self._timer: asyncio.TimerHandle | None = None
+        self.live: dict[_Cut, float] = {}  # to the moment each is due
+
+    def add(self, cut: _Cut) -> None:
+        self.live[cut] = due = self.loop.time() + self._limit
+        if self._timer is None:
+            self._timer = self.loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self.loop.time() + 0.001  # a loop's clock may wake a little early
+        while self.live:
+            cut, due = next(iter(self.live.items()))
+            if due > now:
+                self._timer = self.loop.call_at(due, self._tick)
+                return
+            del self.live[cut]
+            cut.fire()
+
+
 class _Cut:
-    """One timer of one request. `asyncio.timeout`, and a second step for who does not listen."""
+    """The end of one request. `asyncio.timeout`, and a second step for who does not listen."""
 
     __slots__ = (
         "_cancelling",
@@ -75,6 +115,7 @@ class _Cut:
         "_task",
         "_timer",
         "answered",
+        "loop",
         "writer",
     )
 
@@ -89,12 +130,14 @@ class _Cut:
         self._grace = grace
         self.writer: asyncio.Task[None] | None = None
         self._fired = self.answered = False
-        self._timer = asyncio.get_running_loop().call_later(limit, self._fire)
+        self.loop = task.get_loop()
+        self._timer: asyncio.TimerHandle | None = None
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
+        """Cancel the handler."""
         self._fired = True
         self._task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self._grace, self._give_up)
+        self._timer = self.loop.call_later(self._grace, self._give_up)
 
     def _give_up(self) -> None:
         log.error(
@@ -104,7 +147,7 @@ class _Cut:
         )
         if not self._exchange.started:
             self.answered = True
-            self.writer = asyncio.get_running_loop().create_task(self._answer())
+            self.writer = self.loop.create_task(self._answer())
 
     async def _answer(self) -> None:
         exchange = self._exchange
@@ -133,5 +176,6 @@ class _Cut:
 
     def stop(self) -> None:
         """End the timer, and take a cancellation back that the handler swallowed."""
-        self._timer.cancel()
-        self.is_ours()
+        if self._timer is not None:
+            self._timer.cancel()
+            self.is_ours()
