@@ -1,4 +1,8 @@
-"""Run the Python blocks of every Markdown page, each page in an empty folder of its own."""
+"""Run the Python blocks of every Markdown page, each page in an empty folder of its own.
+
+Hypothesis explores anew in every run of a person, and repeats itself in CI, where a finding is to
+be about the change. No example has a deadline: how busy a machine is says nothing about the code.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
+
+settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
 
 
 def _enter_folder(namespace: dict[str, Any]) -> None:

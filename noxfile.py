@@ -32,7 +32,7 @@ COVERAGE = ("--cov", "--cov-branch", "--cov-report=")
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 # What a package's tests may use besides the package itself. Nothing here brings attrs along, so
 # that a package which forgot to declare it is found out.
-TEST_TOOLS = ("pytest", "pytest-asyncio", "hypothesis", "sybil[pytest]")
+TEST_TOOLS = ("pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "sybil[pytest]")
 
 
 @nox.session
@@ -130,7 +130,17 @@ def alone(session: nox.Session, package: str) -> None:
         shutil.copy(source, place)
     with session.chdir(place):
         session.run(
-            *("pytest", "-q", "--rootdir", ".", "-m", "not server", "tests", "README.md"),
+            *(
+                "pytest",
+                "-q",
+                *PARALLEL,
+                "--rootdir",
+                ".",
+                "-m",
+                "not server",
+                "tests",
+                "README.md",
+            ),
             *("-o", "testpaths=tests", *session.posargs),
             env={"INFRA_CONFORMANCE_DIR": str(conformance_dir())},
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _bench import Row, at_most_times, faster
-from fastapi import Request  # FastAPI looks the names of annotations up here
+from fastapi import Request  # noqa: TC002 - FastAPI looks the names of annotations up here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -93,6 +93,10 @@ def test_configure_stays_the_function_after_its_module_was_imported() -> None:
     assert callable(infra_otel.configure)
 
 
+def test_the_jaeger_extra_brings_no_exporter_of_its_own() -> None:
+    assert not any("exporter-jaeger" in it for it in requires("infra-otel") or [])
+
+
 def test_the_base_brings_the_api_alone() -> None:
     found = [it for it in requires("infra-otel") or [] if "extra ==" not in it]
     names = {re.split("[<>=~! ]", it)[0] for it in found}

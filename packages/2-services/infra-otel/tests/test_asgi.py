@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from infra_errors import NotFoundError
 from infra_otel import OtelMiddleware, current_trace_id, span
+from infra_otel._urls import masked_query
 from infra_otel.semconv import ACTIVE_REQUESTS, REQUEST_DURATION
 from infra_otel.testing import Telemetry
 
@@ -417,6 +418,22 @@ async def test_a_scheme_that_is_left_out_is_the_plain_one(
 ) -> None:
     await call(answering(START, BODY), type=kind, scheme=None)
     assert scheme == attributes(telemetry)["url.scheme"]
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (b"", ""),
+        (b"a=1&b", "a=1&b"),
+        (b"code=123&page=2", "code=***&page=2"),
+        (b"api%5Fkey=x", "api%5Fkey=***"),
+        (b"to=%2B4915112345678&a=%20", "to=***&a=%20"),
+        (b"\xff=1", "\xff=1"),
+    ],
+    ids=["empty", "plain", "word", "encoded key", "encoded value", "latin-1"],
+)
+def test_a_query_is_masked_by_key_and_by_value(query: bytes, shown: str) -> None:
+    assert shown == masked_query(query)
 
 
 async def test_without_a_host_the_servers_own_address_is_told(telemetry: Telemetry) -> None:

@@ -130,6 +130,7 @@ def test_the_end_sends_what_waits_and_takes_no_more(make: Make) -> None:
     batch.stop()
     batch.put("late")
     assert batch.join(soon())
+    assert batch.flush(soon())  # there is nothing to wait for
     assert (list(range(25)), 1) == ([it for items in sink.batches for it in items], sink.lost)
 
 

@@ -14,6 +14,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, StatusCode
 
 from infra_otel import OtelSettings, Redaction, meter, span
@@ -111,6 +112,24 @@ def test_a_copy_tells_what_was_dropped_from_the_original() -> None:
     opened.end()
     (masked,) = Masking(Redaction()).traces(kept)
     assert (2, 2, 0) == (masked.dropped_attributes, masked.dropped_events, masked.dropped_links)
+
+
+class RecordOnly(Sampler):
+    def should_sample(self, *_: Any, **__: Any) -> SamplingResult:
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        return "record only"
+
+
+def test_a_span_that_is_recorded_and_not_sampled_goes_nowhere() -> None:
+    kept: list[Any] = []
+    provider = TracerProvider(RecordOnly(), shutdown_on_exit=False)
+    provider.add_span_processor(SpanSink(kept.append))
+    opened = provider.get_tracer("t").start_span("x")
+    assert opened.is_recording()
+    opened.end()
+    assert [] == kept
 
 
 def test_without_redaction_nothing_is_copied() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 import time
 from typing import Any
 
@@ -69,6 +71,8 @@ def test_all_signals_arrive_over_http(collector: Any, compression: Any) -> None:
     check(collector)
     assert {"traces": 0, "metrics": 0, "logs": 0} == pipeline.dropped
     assert {"abc"} == {headers["x-key"] for headers in collector.headers}
+    encodings = {headers.get("content-encoding", "none") for headers in collector.headers}
+    assert {compression} == encodings
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
@@ -169,6 +173,25 @@ def test_a_signals_lines_stay_whole_and_sorted(capsys: pytest.CaptureFixture[str
     )
     (found,) = [line for line in lines if line["type"] == "metric"]
     assert ("hits", "sum", 2) == (found["name"], found["kind"], found["value"])
+
+
+def test_a_batch_of_lines_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    pipeline = Pipeline.of(OtelSettings(traces="stderr"))
+    assert pipeline.tracer_provider is not None
+    for _ in range(5):
+        pipeline.tracer_provider.get_tracer("t").start_span("x").end()
+    pipeline.stop()
+    assert pipeline.join(time.monotonic() + 30)
+    (text,) = written
+    assert (5, True) == (text.count("\n"), text.endswith("}\n"))
 
 
 def test_a_default_batch_shrinks_with_its_queue(capsys: pytest.CaptureFixture[str]) -> None:

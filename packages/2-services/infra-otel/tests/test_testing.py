@@ -38,8 +38,10 @@ def test_each_test_sees_its_own(telemetry: Telemetry, turn: int) -> None:
 
 
 def test_outside_of_a_capture_nothing_is_recorded() -> None:
+    before = list(logging.getLogger().handlers)
     with capture() as telemetry:
         pass
+    assert before == logging.getLogger().handlers
     with tracer_made_before.start_as_current_span("after") as opened:
         assert not opened.is_recording()
     counter_made_before.add(1)

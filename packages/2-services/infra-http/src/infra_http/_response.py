@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from infra_http.errors import HttpInputError, ReadFailed, ResponseTooLarge
+from infra_http.errors import (
+    HttpInputError,
+    ReadFailed,
+    ReadTimedOut,
+    ResponseTooLarge,
+    WriteTimedOut,
+)
 
 if TYPE_CHECKING:
-    import asyncio
     from types import TracebackType
 
     from infra_errors import InfraError
@@ -87,6 +93,8 @@ class UpstreamResponse:
             ReadTimedOut, TotalTimedOut: it came too slowly.
         """
         limit = math.inf if max_bytes is None else max_bytes
+        if self._complete and self._size <= limit:  # all of it is here
+            return self._take() if self._chunks else b""
         parts = []
         size = 0
         async for chunk in self:
@@ -145,7 +153,7 @@ class Duplex:
         """Return what has arrived, at most `max_bytes`; b"" at the end.
 
         Raises:
-            ReadTimedOut: nothing came within `timeout` seconds; the connection is closed.
+            ReadTimedOut: nothing came within `timeout` seconds; it can be read again.
             ReadFailed: the connection broke, or was closed on this side.
         """
         response = self._response
@@ -154,7 +162,12 @@ class Duplex:
                 raise response._error
             if response._complete:
                 return b""
-            await self._conn.more(response, timeout)
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._conn.change(response)
+            except TimeoutError:
+                message = "nothing came within the timeout"
+                raise ReadTimedOut(message) from None
         data = response._take()
         if len(data) > max_bytes:
             data, rest = data[:max_bytes], data[max_bytes:]
@@ -169,7 +182,14 @@ class Duplex:
             WriteTimedOut: it took nothing within `timeout` seconds; the connection is closed.
             WriteFailed: the connection is closed.
         """
-        await self._conn.send(self._response, data, timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._conn.send(self._response, data)
+        except TimeoutError:
+            message = "the other side took nothing within the timeout"
+            error = WriteTimedOut(message)
+            self._conn.fail(self._response, error)
+            raise error from None
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -105,8 +105,20 @@ class Slots:
         Raises:
             LookupError: there is no free slot.
         """
+        if not fresh and (conn := self.take_idle(owner)) is not None:
+            return conn
+        if self.in_use + len(self.idle) >= self.limits.max_connections:
+            if not self.idle:
+                raise LookupError
+            self.drop(next(iter(self.idle)))
+        self.in_use += 1
+        owner.held += 1
+        return None
+
+    def take_idle(self, owner: Owner) -> Connection | None:
+        """Take a slot with the owner's idle connection that was used last; None: it has none."""
         parked = owner.parked
-        while parked and not fresh:
+        while parked:
             conn = parked.pop()
             del self.idle[conn]
             if conn.usable():
@@ -114,12 +126,6 @@ class Slots:
                 owner.held += 1
                 return conn
             conn.close()
-        if self.in_use + len(self.idle) >= self.limits.max_connections:
-            if not self.idle:
-                raise LookupError
-            self.drop(next(iter(self.idle)))
-        self.in_use += 1
-        owner.held += 1
         return None
 
     async def wait(

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import httpx2
 
-from infra_http import _dns
-from infra_http._h1 import Connection
-from infra_http._request import IDEMPOTENT, Head, RequestRefused, encode
+from infra_http._opening import GOODBYE, open_connection
+from infra_http._request import IDEMPOTENT, encode
 from infra_http._response import Duplex, UpstreamResponse
+from infra_http._sending import SLICE, send
 from infra_http._slots import PoolLimits, PoolStats, Slots
 from infra_http.errors import (
     ConnectFailed,
@@ -28,22 +27,21 @@ from infra_http.errors import (
     HttpConfigError,
     HttpInputError,
     ReadFailed,
-    TlsFailed,
     TotalTimedOut,
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterable, Sequence
     from types import TracebackType
 
     from infra_errors import Deadline
+    from infra_http._h1 import Connection
     from infra_http.guard import SSRFGuard
 
 __all__ = ["Duplex", "PoolLimits", "PoolStats", "UpstreamPool", "UpstreamResponse"]
 
 _DEFAULT = PoolLimits()
-_SLICE = 262144  # of a large body, between two looks at whether it is wanted
-_TLS_GOODBYE = 1.0  # seconds
 
 
 class Timeouts(NamedTuple):
@@ -127,7 +125,7 @@ class UpstreamPool:
             guard=guard,
             server_hostname=server_hostname,
         )
-        pool._uds, pool._local_address = uds, local_address
+        pool.uds, pool.local_address = uds, local_address
         pool._timeouts = Timeouts(None, None, None, None)
         return pool
 
@@ -142,14 +140,14 @@ class UpstreamPool:
         guard: SSRFGuard | None,
         server_hostname: str | None,
     ) -> None:
-        self._address = (host, port)
-        self._secure = secure
-        self._ssl = ssl_context
+        self.address = (host, port)
+        self.secure = secure
+        self.ssl = ssl_context
         self._slots = slots
-        self._guard = guard
-        self._server_hostname = server_hostname
-        self._uds: str | None = None
-        self._local_address: str | None = None
+        self.guard = guard
+        self.server_hostname = server_hostname
+        self.uds: str | None = None
+        self.local_address: str | None = None
         bracketed = f"[{host}]" if ":" in host else host
         usual = port == (443 if secure else 80)
         self._host = (bracketed if usual else f"{bracketed}:{port}").encode("ascii")
@@ -237,7 +235,7 @@ class UpstreamPool:
         if self._all and self._loop is asyncio.get_running_loop():
             if self._emptied is None:
                 self._emptied = self._loop.create_future()
-            await asyncio.wait([self._emptied], timeout=_TLS_GOODBYE)
+            await asyncio.wait([self._emptied], timeout=GOODBYE)
             for conn in list(self._all):
                 conn.abort()
 
@@ -272,9 +270,16 @@ class UpstreamPool:
         if deadline is not None:
             deadline_at = asyncio.get_running_loop().time() + deadline.remaining()
         replayable = body is None or isinstance(body, bytes)
+        small: bytes | None = None  # all of the request, where one write takes it
+        if not body:
+            small = head.data + b"0\r\n\r\n" if head.chunked else head.data
+        elif isinstance(body, bytes) and len(body) <= SLICE and not head.chunked:
+            small = head.data + body
         fresh = False
         while True:
-            conn = await self._acquire(timeouts, deadline_at, fresh=fresh)
+            conn = None if fresh else self._at_hand()
+            if conn is None:
+                conn = await self._acquire(timeouts, deadline_at, fresh=fresh)
             reused = conn.requests > 0
             response = conn.begin(
                 head_only=method == "HEAD",
@@ -284,10 +289,11 @@ class UpstreamPool:
                 deadline_at=deadline_at,
             )
             try:
-                if replayable:
-                    await self._send(conn, response, head, body, timeouts.write)  # type: ignore[arg-type]
+                if small is not None:
+                    conn.write(small)
+                    conn.sent = True
                 else:
-                    await self._stream(conn, response, head, body, timeouts.write)  # type: ignore[arg-type]
+                    await send(conn, response, head, body, timeouts.write)
                 await conn.head(response)
             except BaseException as error:
                 conn.fail(response, ReadFailed("the caller went away"))
@@ -298,72 +304,19 @@ class UpstreamPool:
                 raise
             return response
 
-    async def _send(
-        self,
-        conn: Connection,
-        response: UpstreamResponse,
-        head: Head,
-        body: bytes | None,
-        seconds: float | None,
-    ) -> None:
-        if head.chunked:
-            pieces = [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
-            body = b"".join([*pieces, b"0\r\n\r\n"])
-        if not body or len(body) <= _SLICE:
-            conn.write(head.data + body if body else head.data)
-            conn.written(whole=True)
-            return
-        conn.write(head.data)
-        view = memoryview(body)
-        for at in range(0, len(body), _SLICE):
-            if conn.refuses(response) or response._error is not None:
-                conn.written(whole=False)
-                return
-            conn.write(view[at : at + _SLICE])
-            await conn.drained(response, seconds)
-        conn.written(whole=True)
-
-    async def _stream(
-        self,
-        conn: Connection,
-        response: UpstreamResponse,
-        head: Head,
-        body: AsyncIterable[bytes],
-        seconds: float | None,
-    ) -> None:
-        conn.write(head.data)
-        left = head.length
-        pieces = aiter(body)
-        whole = True
-        try:
-            async for piece in pieces:
-                data = bytes(piece)
-                if response._error is not None or conn.refuses(response):
-                    whole = False
-                    break
-                if not data:
-                    continue
-                if left is not None:
-                    left -= len(data)
-                    if left < 0:
-                        message = "the body is longer than its Content-Length says"
-                        raise RequestRefused(message)  # noqa: TRY301
-                conn.write(data if not head.chunked else b"%x\r\n%b\r\n" % (len(data), data))
-                await conn.drained(response, seconds)
-        except BaseException:
-            conn.fail(response, ReadFailed("the body of the request could not be sent"))
-            raise
-        finally:
-            if (close := getattr(pieces, "aclose", None)) is not None:
-                await close()
-        if whole and left:
-            message = "the body is shorter than its Content-Length says"
-            raise RequestRefused(message)
-        if whole and head.chunked:
-            conn.write(b"0\r\n\r\n")
-        conn.written(whole=whole)
-
     # ---- connections -----------------------------------------------------------------------------
+
+    def _at_hand(self) -> Connection | None:
+        """Return an idle connection, where nobody has to wait for one."""
+        slots = self._slots
+        if not self.parked or slots.waiters or self._closed:
+            return None
+        if asyncio.get_running_loop() is not self._loop:
+            return None
+        conn = slots.take_idle(self)
+        if conn is not None:
+            conn.held = True
+        return conn
 
     async def _acquire(self, timeouts: Timeouts, deadline_at: float, *, fresh: bool) -> Connection:
         loop = asyncio.get_running_loop()
@@ -415,48 +368,13 @@ class UpstreamPool:
         at = min(at, deadline_at)
         try:
             async with asyncio.timeout_at(None if at == math.inf else at) as cut:
-                return await self._open(loop)
+                return await open_connection(self, loop)
         except TimeoutError as error:
             if not cut.expired():
-                message = f"{self._address[0]} port {self._address[1]} cannot be connected to"
+                message = f"{self.address[0]} port {self.address[1]} cannot be connected to"
                 raise ConnectFailed(message) from error
-            message = f"no connection to {self._address[0]} port {self._address[1]} in time"
+            message = f"no connection to {self.address[0]} port {self.address[1]} in time"
             raise late(message) from None
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> Connection:
-        def make() -> Connection:
-            return Connection(self, loop)
-
-        tls: dict[str, object] = {}
-        if self._secure:
-            context = self._ssl or default_context()
-            context.set_alpn_protocols(["http/1.1"])  # as httpx2's transport does
-            tls = {
-                "ssl": context,
-                "server_hostname": self._server_hostname or self._address[0],
-                "ssl_shutdown_timeout": _TLS_GOODBYE,
-            }
-        sock = None
-        try:
-            if self._uds is not None:
-                _, conn = await loop.create_unix_connection(make, self._uds, **tls)  # type: ignore[arg-type]
-                return conn
-            places = await _dns.look_up(*self._address, self._guard)
-            sock = await _dns.connect(places, local_address=self._local_address)
-            _, conn = await loop.create_connection(make, sock=sock, **tls)  # type: ignore[arg-type,call-overload]
-        except BaseException as error:
-            if sock is not None:
-                sock.close()
-            if isinstance(error, ssl.SSLError):
-                message = f"the TLS handshake with {self._address[0]} failed: {error.reason}"
-                if isinstance(error, ssl.SSLCertVerificationError):
-                    message += f" ({error.verify_message})"
-                raise TlsFailed(message) from error
-            if isinstance(error, OSError) and not isinstance(error, httpx2.HTTPError):
-                message = f"{self._address[0]} port {self._address[1]} cannot be connected to"
-                raise ConnectFailed(message) from error
-            raise
-        return conn  # type: ignore[no-any-return]  # through **tls the overloads are lost
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to this loop; connections of one that is gone are forgotten."""
@@ -490,17 +408,6 @@ class UpstreamPool:
         self._all.discard(conn)
         if not self._all and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
-
-
-_context: ssl.SSLContext | None = None
-
-
-def default_context() -> ssl.SSLContext:
-    """Return httpx2's TLS settings, made once: it takes 20 ms to read the authorities."""
-    global _context  # noqa: PLW0603
-    if _context is None:
-        _context = httpx2.create_ssl_context()
-    return _context
 
 
 def _origin(origin: str) -> httpx2.URL:

@@ -94,11 +94,14 @@ class TransportContract:
             assert head.count(b"\r\nHost: ") == 1
 
     async def test_the_network_stream_says_where_it_is_connected_to(self) -> None:
-        async with RawServer(_OK) as server, await self._client() as client:
-            async with client.stream("GET", server.url) as response:
-                stream = response.extensions["network_stream"]
-                assert ("127.0.0.1", server.port) == stream.get_extra_info("server_addr")[:2]
-                assert "127.0.0.1" == stream.get_extra_info("client_addr")[0]
+        async with (
+            RawServer(_OK) as server,
+            await self._client() as client,
+            client.stream("GET", server.url) as response,
+        ):
+            stream = response.extensions["network_stream"]
+            assert ("127.0.0.1", server.port) == stream.get_extra_info("server_addr")[:2]
+            assert "127.0.0.1" == stream.get_extra_info("client_addr")[0]
 
     @pytest.mark.parametrize("version", ["1.0", "1.1"])
     async def test_a_body_without_a_length_ends_with_the_connection(self, version: str) -> None:
@@ -123,7 +126,10 @@ class TransportContract:
             assert 1 == server.connections
 
     async def test_a_response_to_head_has_no_body_whatever_its_length_says(self) -> None:
-        async with RawServer(_START + b"Content-Length: 5\r\n\r\n") as server, await self._client() as client:
+        async with (
+            RawServer(_START + b"Content-Length: 5\r\n\r\n") as server,
+            await self._client() as client,
+        ):
             for _ in range(2):
                 response = await client.head(server.url)
                 assert (b"", "5") == (response.content, response.headers["content-length"])
@@ -178,7 +184,11 @@ class TransportContract:
 
     async def test_limits_hold_over_all_origins_and_idle_connections_make_room(self) -> None:
         limits = httpx2.Limits(max_connections=1)
-        async with RawServer(_OK) as one, RawServer(_OK) as other, await self._client(limits=limits) as client:
+        async with (
+            RawServer(_OK) as one,
+            RawServer(_OK) as other,
+            await self._client(limits=limits) as client,
+        ):
             for server in (one, other, one, other):
                 assert "ok" == (await client.get(server.url)).text
             assert (2, 2) == (one.connections, other.connections)
@@ -279,15 +289,18 @@ class TransportContract:
                 await peer.send(data.upper())
 
         upgrade = {"Connection": "upgrade", "Upgrade": "shout"}
-        async with RawServer(shout) as server, await self._client() as client:
-            async with client.stream("GET", server.url, headers=upgrade) as response:
-                assert 101 == response.status_code
-                stream = response.extensions["network_stream"]
-                assert b"HI" == await stream.read(100)
-                for word in (b"hello", b"world"):
-                    await stream.write(word)
-                    assert word.upper() == await stream.read(100)
-                await stream.aclose()
+        async with (
+            RawServer(shout) as server,
+            await self._client() as client,
+            client.stream("GET", server.url, headers=upgrade) as response,
+        ):
+            assert 101 == response.status_code
+            stream = response.extensions["network_stream"]
+            assert b"HI" == await stream.read(100)
+            for word in (b"hello", b"world"):
+                await stream.write(word)
+                assert word.upper() == await stream.read(100)
+            await stream.aclose()
 
     async def test_closing_twice_is_fine(self) -> None:
         transport = await self.make_transport()

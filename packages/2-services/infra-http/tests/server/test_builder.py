@@ -264,7 +264,7 @@ def test_a_lifespan_that_fails_stops_the_start_and_closes_what_was_open():
         yield
 
     app = ServerBuilder("t").lifespan(good, bad).build()
-    with pytest.raises(Exception), TestClient(app):
+    with pytest.raises(RuntimeError, match="no database"), TestClient(app):
         raise AssertionError("started")
     assert ["closed"] == order
 

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NewType, Optional, TypedDict
+from typing import Annotated, Any, Literal, NewType, TypedDict
 from uuid import UUID
 
 import attrs
@@ -55,7 +55,7 @@ class Order:
     left: timedelta
     address: Address
     options: Options
-    parent: Optional["Order"] = None
+    parent: Order | None = None
     lines: list[Address] = attrs.field(factory=list)
     tags: frozenset[str] = frozenset()
     pair: tuple[int, str] = (1, "")
@@ -158,7 +158,7 @@ def test_operation_ids_and_schema_names_stay_unique():
 def test_another_schema_maker_is_asked_instead():
     found = document(
         lambda b: b.route("/", handler, responses={200: object()}).openapi(
-            schema_of=lambda type: {"type": "string", "description": "mine"}
+            schema_of=lambda kind: {"type": "string", "description": "mine"}
         )
     )
     content = found["paths"]["/"]["get"]["responses"]["200"]["content"]

@@ -1,10 +1,9 @@
-"""A running server, uvicorn and granian: what reaches the application, and the faults of clients."""
+"""A running server, uvicorn and granian: what reaches it, and the faults of its clients."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 
 import httpx2
@@ -94,7 +93,7 @@ async def test_a_large_body_is_refused_by_count_while_the_client_still_sends_it(
     async with served(app) as server:
         answer = await server.raw(
             b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
-            + b"1000\r\n" + b"x" * 4096 + b"\r\n" + b"1000\r\n" + b"x" * 4096 + b"\r\n0\r\n\r\n"
+             b"1000\r\n" + b"x" * 4096 + b"\r\n" + b"1000\r\n" + b"x" * 4096 + b"\r\n0\r\n\r\n"
         )  # fmt: skip
     assert answer.startswith(b"HTTP/1.1 413")
 
@@ -201,7 +200,7 @@ async def test_a_handler_hears_of_a_disconnect_through_receive(served):
 
     app = builder().route("/", handler, methods=["POST"]).auth(hook).idempotency().build()
     async with served(app) as server:
-        reader, writer = await server.connect()
+        _, writer = await server.connect()
         writer.write(
             b"POST / HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: 1\r\n\r\na"
         )
@@ -356,7 +355,7 @@ async def test_a_unix_socket_is_served_and_removed(server_name, tmp_path, monkey
                     break
     await app.start_drain()
     assert 0 == await asyncio.wait_for(task, WAIT)
-    assert not os.path.exists("s.sock")
+    assert not (tmp_path / "s.sock").exists()
 
 
 async def test_a_lifespan_that_fails_is_1_and_nothing_was_served(server_name, records):
@@ -391,7 +390,7 @@ async def test_any_asgi_application_is_served_with_its_lifespan(server_name):
 
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
-    url = "http://127.0.0.1:{}".format(bound.getsockname()[1])
+    url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     task = asyncio.create_task(serve(app, sock=bound, server=server_name))
     async with httpx2.AsyncClient(timeout=WAIT) as client:
         assert ["lifespan.startup"] == (await client.get(url)).json()

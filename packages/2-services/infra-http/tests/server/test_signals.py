@@ -105,7 +105,7 @@ async def test_sigterm_under_load_loses_no_request(service, workers):
                 after.append(statuses[-1])
 
     async def balance(http):
-        while (await http.get("/health/ready")).status_code == 200:
+        while (await http.get("/health/ready")).status_code == 200:  # noqa: ASYNC110 - a probe
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.2)  # it is not told at once
         out.set()
@@ -116,7 +116,7 @@ async def test_sigterm_under_load_loses_no_request(service, workers):
             async with asyncio.TaskGroup() as group:
                 for _ in range(16):
                     group.create_task(load(http))
-                while len(statuses) < 50:
+                while len(statuses) < 50:  # noqa: ASYNC110 - a count
                     await asyncio.sleep(0.01)
                 one.tell()
                 told.set()
@@ -134,7 +134,7 @@ async def test_a_second_signal_does_not_wait_and_the_exit_is_1(service, workers)
             asked = asyncio.create_task(http.get("/forever"))
             await asyncio.sleep(0.3)
             one.tell()
-            while "draining" not in one.log():
+            while "draining" not in one.log():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.01)
             one.tell()
             assert 1 == await one.end(), one.log()

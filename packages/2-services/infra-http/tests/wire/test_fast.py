@@ -309,8 +309,10 @@ async def test_a_duplex_times_out_and_breaks_like_a_response() -> None:
         return (await pool.request("GET", b"/", UPGRADE, allow_upgrade=True)).upgrade()
 
     async with RawServer(quiet) as server, UpstreamPool(server.url) as pool:
+        first = await opened()
         with pytest.raises(ReadTimedOut):
-            await (await opened()).read(timeout=0.02)
+            await first.read(timeout=0.02)
+        await first.aclose()
         duplex = await opened()
         await duplex.write(b"x")
         with pytest.raises(ReadFailed):
@@ -318,6 +320,20 @@ async def test_a_duplex_times_out_and_breaks_like_a_response() -> None:
         with pytest.raises(WriteTimedOut):
             await (await opened()).write(bytes(50_000_000), timeout=0.05)
         assert 0 == pool.stats().in_use
+
+
+async def test_a_duplex_outlives_a_cancelled_read() -> None:
+    async with RawServer(shout) as server, UpstreamPool(server.url) as pool:
+        response = await pool.request("GET", b"/", UPGRADE, allow_upgrade=True)
+        duplex = response.upgrade()
+        assert b"HI" == await duplex.read()
+        reading = asyncio.ensure_future(duplex.read())
+        await asyncio.sleep(0.01)
+        reading.cancel()
+        await asyncio.wait([reading])
+        await duplex.write(b"abc")
+        assert b"ABC" == await duplex.read()
+        await duplex.aclose()
 
 
 async def test_where_nothing_was_upgraded_there_is_no_duplex() -> None:

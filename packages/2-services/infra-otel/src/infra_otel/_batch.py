@@ -120,7 +120,7 @@ class Batch:
             with self._changed:
                 self._changed.wait_for(self._is_due, self._delay)
                 asked, closed = self._asked, self._closed
-            sent = self._drain(everything=closed or asked > self._answered)
+            sent = self._drain()
             with self._changed:
                 self._sent = sent
                 self._answered = asked
@@ -131,11 +131,9 @@ class Batch:
     def _is_due(self) -> bool:
         return self._closed or self._asked > self._answered or len(self._queue) >= self._size
 
-    def _drain(self, *, everything: bool) -> bool:
+    def _drain(self) -> bool:
         sent = True
         left = len(self._queue)
-        if not everything and left > self._size:
-            left -= left % self._size  # the rest fills up to a batch
         while left > 0 and not self._given_up:
             batch = [self._queue.popleft() for _ in range(min(left, self._size, len(self._queue)))]
             if not batch:

@@ -29,7 +29,8 @@ _INFINITY = math.inf
 
 
 class _Instrument:
-    __slots__ = ("_attributes", "_told", "name", "otel")
+    __slots__ = ("_add", "_attributes", "_told", "name", "otel")
+    _method = "add"
 
     def __init__(
         self,
@@ -41,14 +42,15 @@ class _Instrument:
         self.name = name
         #: the OpenTelemetry instrument below
         self.otel = otel
+        self._add: Callable[..., None] = getattr(otel, self._method)
         self._attributes = attributes
         self._told = [] if told is None else told
 
     def bind(self, /, **attributes: Any) -> Self:
         """Return the instrument with these attributes fixed; `**{"http.route": …}` for dots."""
-        return type(self)(
-            self.name, self.otel, {**(self._attributes or {}), **attributes}, self._told
-        )
+        both = {**(self._attributes or {}), **attributes}
+        # the SDK sorts them at each call, which is fastest for what is sorted
+        return type(self)(self.name, self.otel, dict(sorted(both.items())), self._told)
 
     def _with(self, attributes: Mapping[str, Any] | None) -> Any:
         if attributes is None:
@@ -69,7 +71,7 @@ class Counter(_Instrument):
     def add(self, n: float = 1, attributes: Mapping[str, Any] | None = None) -> None:
         """Add; what is negative or no number is dropped, which is logged once."""
         if 0 <= n < _INFINITY:
-            self.otel.add(n, self._attributes if attributes is None else self._with(attributes))
+            self._add(n, self._attributes if attributes is None else self._with(attributes))
         else:
             self._refuse(n)
 
@@ -82,7 +84,7 @@ class UpDownCounter(_Instrument):
     def add(self, n: float, attributes: Mapping[str, Any] | None = None) -> None:
         """Add, or take away what is negative; what is no number is dropped."""
         if -_INFINITY < n < _INFINITY:
-            self.otel.add(n, self._attributes if attributes is None else self._with(attributes))
+            self._add(n, self._attributes if attributes is None else self._with(attributes))
         else:
             self._refuse(n)
 
@@ -91,11 +93,12 @@ class Gauge(_Instrument):
     """A value that is what it was set to last."""
 
     __slots__ = ()
+    _method = "set"
 
     def set(self, v: float, attributes: Mapping[str, Any] | None = None) -> None:
         """Set; what is no number is dropped."""
         if -_INFINITY < v < _INFINITY:
-            self.otel.set(v, self._attributes if attributes is None else self._with(attributes))
+            self._add(v, self._attributes if attributes is None else self._with(attributes))
         else:
             self._refuse(v)
 
@@ -104,11 +107,12 @@ class Histogram(_Instrument):
     """A distribution: count, sum and buckets."""
 
     __slots__ = ()
+    _method = "record"
 
     def record(self, v: float, attributes: Mapping[str, Any] | None = None) -> None:
         """Record; what is negative or no number is dropped."""
         if 0 <= v < _INFINITY:
-            self.otel.record(v, self._attributes if attributes is None else self._with(attributes))
+            self._add(v, self._attributes if attributes is None else self._with(attributes))
         else:
             self._refuse(v)
 

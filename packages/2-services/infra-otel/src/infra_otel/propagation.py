@@ -7,7 +7,6 @@ a new trace, never an exception.
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -235,6 +234,8 @@ def attached(carrier: Any) -> Iterator[Context]:
 
 def bound(fn: F) -> F:
     """Return `fn` such that each call, in whatever thread or task, runs in today's context."""
+    import inspect  # 3 ms, and few need it
+
     context = current_context()
     if inspect.iscoroutinefunction(fn):
 

@@ -65,7 +65,11 @@ class ServerApp:
         self._routes.resolve(scope)
         if (route := scope["infra.route"]) is not None:
             scope["route"] = route.path  # where telemetry looks for the template
-        await self.chain(scope, receive, send)
+        try:
+            await self.chain(scope, receive, send)
+        finally:
+            # a server's `send` knows the scope: with us in it, that is a cycle for the collector
+            scope.pop("infra.exchange", None)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI 3.1 document of all routes, as a copy."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from infra_http.errors import HttpConfigError
 if TYPE_CHECKING:
     from infra_http.server.settings import ServerSettings
 
-__all__ = ["address", "bind", "forget"]
+__all__ = ["address", "bind", "check_certificate", "forget"]
 
 BACKLOG = 2048
 
@@ -75,6 +76,23 @@ def _listening(bound: socket.socket) -> socket.socket:
     bound.listen(BACKLOG)
     bound.setblocking(False)
     return bound
+
+
+def check_certificate(settings: ServerSettings) -> None:
+    """Return if the certificate and its key can be used, or there are none.
+
+    Raises:
+        ConfigError: `http.config`, a file is missing, is no PEM, or they do not belong together.
+    """
+    if settings.ssl_certfile is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+    except OSError as exc:
+        why = getattr(exc, "strerror", None) or type(exc).__name__
+        message = f"cannot use the certificate {settings.ssl_certfile} and its key: {why}"
+        raise HttpConfigError(message) from exc
 
 
 def forget(settings: ServerSettings) -> None:

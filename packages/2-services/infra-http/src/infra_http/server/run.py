@@ -18,7 +18,7 @@ from infra_http.server.drain import Drain
 from infra_http.server.ending import Ending, from_signals
 from infra_http.server.inflight import InFlight
 from infra_http.server.lifespan import Lifespan
-from infra_http.server.listening import address, bind, forget
+from infra_http.server.listening import address, bind, check_certificate, forget
 from infra_http.server.settings import SERVERS, ServerSettings
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ async def serve(
         ConfigError: as `run`.
     """
     settings = settings_for(app, settings, overrides)
+    if sock is not None:  # whose file, if it has one, is the caller's
+        settings = attrs.evolve(settings, uds=None)
     name = server_name(server, settings)
     ending = Ending()
     with from_signals(ending):
@@ -250,7 +252,9 @@ def settings_for(
     if unknown := sorted(overrides.keys() - known):
         message = f"no server setting is called {', '.join(unknown)}; there are {', '.join(known)}"
         raise HttpConfigError(message)
-    return attrs.evolve(settings, **overrides)
+    changed = attrs.evolve(settings, **overrides)
+    check_certificate(changed)
+    return changed
 
 
 def server_name(asked: str, settings: ServerSettings) -> str:
