@@ -21,7 +21,7 @@ from _bench import Fact, Row, faster
 from infra_http.pool import PoolLimits, UpstreamPool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from _bench import Timer
 
@@ -123,10 +123,10 @@ def rows() -> Iterator[Row | Fact]:
 def _growth(ours: Callable[[int], Timer]) -> Fact:
     """Calls a second at c=1 and c=100, the best of several rounds each."""
     best = {1: 0.0, 100: 0.0}
+    times = 2000
     for _ in range(5):
-        for at_once in best:
-            times = 2000
-            best[at_once] = max(best[at_once], times / ours(at_once)(times))
+        for at_once, most in best.items():
+            best[at_once] = max(most, times / ours(at_once)(times))
     found = f"{best[1]:,.0f} /s at c=1, {best[100]:,.0f} /s at c=100"
     return Fact("UpstreamPool GET", found, "c=100 not below c=1", best[100] >= best[1])
 

@@ -226,6 +226,9 @@ class UpstreamPool:
     async def aclose(self) -> None:
         """Close all connections; calls under way end with ReadFailed. Closing twice is fine."""
         self._closed = True
+        if self._loop is not None and self._loop.is_closed():
+            self._forget()  # what was open has ended with its loop
+            return
         self._slots.stop()
         for waiter, owner in list(self._slots.waiters.items()):
             if owner is self and not waiter.done():
@@ -382,9 +385,12 @@ class UpstreamPool:
             message = "one pool serves one event loop: make another pool for this one"
             raise HttpConfigError(message)
         if self._loop is not None:
-            self._slots.forget(self)
-            self._all.clear()
+            self._forget()
         self._loop = loop
+
+    def _forget(self) -> None:
+        self._slots.forget(self)
+        self._all.clear()
 
     # ---- what a connection reports ---------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 
 from infra_errors import Deadline
 from infra_http.middleware import Problems, RequestId, Timeout
+from infra_http.middleware.timeout import _Queue
 from infra_http.server import ServerBuilder
 
 
@@ -256,3 +257,38 @@ async def test_a_plain_function_that_outlives_its_timeout_is_left_behind(ask):
     response = await ask(app_with(handler=handler, timeout=0.01), "GET", "/")
     assert 504 == response.status_code
     gate.set()
+
+
+def test_one_timer_ends_each_request_at_its_own_time():
+    class Loop:
+        def __init__(self):
+            self.now, self.timers = 0.0, []
+
+        def time(self):
+            return self.now
+
+        def call_at(self, due, call):
+            self.timers.append((due, call))
+
+    class Cut:
+        def __init__(self, name):
+            self.name = name
+
+        def fire(self):
+            fired.append((self.name, loop.now))
+
+    fired, loop = [], Loop()
+    queue = _Queue(loop, 10.0)
+    for now, name in ((0.0, "a"), (4.0, "b"), (5.0, "c")):
+        loop.now = now
+        queue.add(cut := Cut(name))
+        if name == "b":
+            ended = cut
+    del queue.live[ended]
+    while loop.timers:
+        loop.now, call = loop.timers.pop(0)
+        call()
+    assert [("a", 10.0), ("c", 15.0)] == fired
+    loop.now = 20.0
+    queue.add(Cut("d"))
+    assert 30.0 == loop.timers[0][0]

@@ -252,8 +252,8 @@ def test_ports_and_schemes_are_chosen() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"allow_networks": ("10.0.0.1/8",)}, {"deny_networks": ("x",)}, {"allow_networks": "10.0.0.0/8"},
-     {"schemes": "https"}, {"allow_hosts": "a"}],
+    [{"allow_networks": ("10.0.0.1/8",)}, {"deny_networks": ("x",)},
+     {"allow_networks": "10.0.0.0/8"}, {"schemes": "https"}, {"allow_hosts": "a"}],
     ids=["host bits", "word", "text for networks", "text for schemes", "text for hosts"],
 )  # fmt: skip
 def test_settings_that_are_none_are_refused(options: Any) -> None:

@@ -475,6 +475,23 @@ async def test_an_early_success_lets_the_request_end() -> None:
         assert 1 == pool.stats().idle
 
 
+async def test_a_connection_with_bytes_unsent_is_not_used_again() -> None:
+    async def deaf(peer: RawPeer) -> None:
+        await peer.until(b"\r\n\r\n")
+        peer._reader._transport.pause_reading()  # type: ignore[attr-defined]  # takes no more
+        await peer.send(OK)
+        await asyncio.sleep(3600)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield bytes(50_000_000)
+
+    async with RawServer([deaf, OK]) as server:
+        async with UpstreamPool(server.url, read_timeout=5) as pool:
+            assert b"ok" == await get(pool, "POST", body=body(), content_length=50_000_000)
+            assert (0, 0) == (pool.stats().in_use, pool.stats().idle)
+            assert b"ok" == await get(pool)
+
+
 async def test_a_reset_while_sending_is_a_failure_to_write() -> None:
     async def broken(peer: RawPeer) -> None:
         await peer.until(b"\r\n\r\n")

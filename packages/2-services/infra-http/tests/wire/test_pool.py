@@ -400,6 +400,12 @@ def test_a_pool_works_in_one_loop_after_another_but_not_in_two() -> None:
                 conn.abort()
             await asyncio.sleep(0.01)
 
+    async def closing() -> None:
+        pools[0]._all.add(None)  # type: ignore[arg-type]  # of the ended loop: not to be touched
+        await pools[0].aclose()
+        assert not pools[0]._all
+        pools[0]._closed = False
+
     async def second() -> None:
         with pytest.raises(ConnectFailed):
             await get(pools[0])
@@ -407,6 +413,7 @@ def test_a_pool_works_in_one_loop_after_another_but_not_in_two() -> None:
         await pools[0].aclose()
 
     asyncio.run(first())
+    asyncio.run(closing())
     asyncio.run(second())
 
 
