@@ -13,16 +13,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import tenacity
-from _bench import Fact, Row, at_most, faster, imported, report
-from _http_server import rows as server_rows
+from _bench import Row, at_most, faster, imported, report
+from _http_server import running, server_rows
 from _http_wire import rows as wire_rows
 
 from infra_http import BreakerRule, CircuitOpen, ConnectFailed, Policy, RateRule
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
-    from _bench import Goal, Timer
+    from _bench import Fact, Goal, Timer
 
 ENDLESS = RateRule(1e9, burst=10**9)
 
@@ -111,21 +111,24 @@ def policy_rows() -> list[Row]:
     ]
 
 
+def rows() -> Iterator[Row | Fact]:
+    """Yield the rows of the client, the policy and the server."""
+    yield from wire_rows()
+    yield from policy_rows()
+    with running() as ports:
+        yield from server_rows(ports)
+    yield Row(
+        "import infra_http.client",
+        imported("infra_http.client"),
+        over(0.040),
+        imported("httpx2"),
+        "httpx2",
+    )
+
+
 def main() -> None:
     """Print the table."""
-    rows: list[Row | Fact] = [
-        *wire_rows(),
-        *policy_rows(),
-        *server_rows(),
-        Row(
-            "import infra_http.client",
-            imported("infra_http.client"),
-            over(0.040),
-            imported("httpx2"),
-            "httpx2",
-        ),
-    ]
-    report("infra-http", rows)
+    report("infra-http", rows())
 
 
 if __name__ == "__main__":

@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     )
     from infra_http.fast import FastTransport
     from infra_http.guard import Address, SSRFGuard
+    from infra_http.health import Check
+    from infra_http.middleware.idempotency_store import IdempotencyStore, StoredResponse
+    from infra_http.middleware.rate_limit import RateDecision
     from infra_http.policy import (
         Attempt,
         BreakerRule,
@@ -74,7 +77,7 @@ if TYPE_CHECKING:
         RetryRule,
     )
     from infra_http.pool import PoolLimits, PoolStats, UpstreamPool, UpstreamResponse
-    from infra_http.propagation import current_request_id, request_scope
+    from infra_http.propagation import current_idempotency_key, current_request_id, request_scope
     from infra_http.requests import RequestBuilder
     from infra_http.responses import (
         bytes_response,
@@ -103,6 +106,7 @@ __all__ = [
     "BreakerRule",
     "BulkheadFull",
     "CallOptions",
+    "Check",
     "CircuitOpen",
     "Client",
     "ConnectFailed",
@@ -123,6 +127,7 @@ __all__ = [
     "HttpUnavailable",
     "IdempotencyMismatch",
     "IdempotencyRunning",
+    "IdempotencyStore",
     "MethodNotAllowed",
     "Policy",
     "PolicyEvent",
@@ -131,6 +136,7 @@ __all__ = [
     "PoolStats",
     "PoolTimedOut",
     "ProtocolFailed",
+    "RateDecision",
     "RateLimitHit",
     "RateRule",
     "ReadFailed",
@@ -147,6 +153,7 @@ __all__ = [
     "ServerBusy",
     "ServerDraining",
     "ServerSettings",
+    "StoredResponse",
     "SyncPolicyTransport",
     "TargetTooLong",
     "TlsFailed",
@@ -158,6 +165,7 @@ __all__ = [
     "WriteTimedOut",
     "bytes_response",
     "check",
+    "current_idempotency_key",
     "current_request_id",
     "json_response",
     "problem",
@@ -171,12 +179,15 @@ __all__ = [
 ]
 
 _MODULES = {
+    "health": "Check",
+    "middleware.idempotency_store": "IdempotencyStore StoredResponse",
+    "middleware.rate_limit": "RateDecision",
     "client": "AsyncClient CallOptions check",
     "fast": "FastTransport",
     "guard": "Address SSRFGuard",
     "policy": "Attempt BreakerRule Hedge Policy PolicyEvent RateRule RetryRule",
     "pool": "PoolLimits PoolStats UpstreamPool UpstreamResponse",
-    "propagation": "current_request_id request_scope",
+    "propagation": "current_idempotency_key current_request_id request_scope",
     "requests": "RequestBuilder",
     "responses": "bytes_response json_response problem redirect sse stream text",
     "server": "Request ServerApp ServerBuilder ServerSettings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -25,7 +25,7 @@ async def open_connection(pool: UpstreamPool, loop: asyncio.AbstractEventLoop) -
     def make() -> Connection:
         return Connection(pool, loop)
 
-    tls: dict[str, object] = {}
+    tls: dict[str, Any] = {}
     if pool.secure:
         context = pool.ssl or default_context()
         context.set_alpn_protocols(["http/1.1"])  # as httpx2's transport does
@@ -37,11 +37,11 @@ async def open_connection(pool: UpstreamPool, loop: asyncio.AbstractEventLoop) -
     sock = None
     try:
         if pool.uds is not None:
-            _, conn = await loop.create_unix_connection(make, pool.uds, **tls)  # type: ignore[arg-type]
+            _, conn = await loop.create_unix_connection(make, pool.uds, **tls)
             return conn
         places = await _dns.look_up(*pool.address, pool.guard)
         sock = await _dns.connect(places, local_address=pool.local_address)
-        _, conn = await loop.create_connection(make, sock=sock, **tls)  # type: ignore[arg-type,call-overload]
+        _, conn = await loop.create_connection(make, sock=sock, **tls)
     except BaseException as error:
         if sock is not None:
             sock.close()
@@ -54,7 +54,7 @@ async def open_connection(pool: UpstreamPool, loop: asyncio.AbstractEventLoop) -
             message = f"{pool.address[0]} port {pool.address[1]} cannot be connected to"
             raise ConnectFailed(message) from error
         raise
-    return conn  # type: ignore[no-any-return]  # through **tls the overloads are lost
+    return conn
 
 
 _context: ssl.SSLContext | None = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import httpx2
 
@@ -26,13 +26,15 @@ from infra_http.errors import (
     ConnectTimedOut,
     HttpConfigError,
     HttpInputError,
+    ProtocolFailed,
     ReadFailed,
     TotalTimedOut,
+    WriteFailed,
 )
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterable, Sequence
+    from collections.abc import AsyncIterable, Coroutine, Sequence
     from types import TracebackType
 
     from infra_errors import Deadline
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Duplex", "PoolLimits", "PoolStats", "UpstreamPool", "UpstreamResponse"]
 
 _DEFAULT = PoolLimits()
+_BROKE = (ProtocolFailed, ReadFailed, WriteFailed)
 
 
 class Timeouts(NamedTuple):
@@ -162,7 +165,7 @@ class UpstreamPool:
 
     # ---- public ----------------------------------------------------------------------------------
 
-    async def request(
+    def request(
         self,
         method: str,
         target: bytes,
@@ -172,7 +175,7 @@ class UpstreamPool:
         content_length: int | None = None,
         deadline: Deadline | None = None,
         allow_upgrade: bool = False,
-    ) -> UpstreamResponse:
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
         """Send a request and return its response, as soon as its head is there.
 
         Args:
@@ -190,7 +193,7 @@ class UpstreamPool:
             PoolTimedOut, ConnectTimedOut, ConnectFailed, TlsFailed, AddressBlocked: nothing was.
             WriteFailed, WriteTimedOut, ReadFailed, ReadTimedOut, ProtocolFailed, TotalTimedOut.
         """
-        return await self.exchange(
+        return self.exchange(
             method,
             target,
             headers,
@@ -300,9 +303,11 @@ class UpstreamPool:
                 await conn.head(response)
             except BaseException as error:
                 conn.fail(response, ReadFailed("the caller went away"))
-                stale = reused and conn.untouched(response) and error is response._error
-                if stale and not fresh and replayable and method in IDEMPOTENT:
-                    fresh = True
+                # An idle connection that ended as we wrote on it: once more, on a new one.
+                broke = isinstance(error, _BROKE) and error is response._error
+                if broke and reused and conn.untouched(response) and not self._closed:
+                    fresh = replayable and method in IDEMPOTENT
+                if fresh and reused:
                     continue
                 raise
             return response

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
+from starlette.testclient import TestClient
 
 from infra_errors import ConfigError, UnavailableError
 from infra_http.health import Health, HealthReport
@@ -62,6 +65,24 @@ async def test_while_draining_or_starting_ready_is_503_and_live_200(ask):
     ready = await ask(app, "GET", "/health/ready")
     assert (503, "close") == (ready.status_code, ready.headers["connection"])
     assert 200 == (await ask(app, "GET", "/health/live")).status_code
+
+
+def test_ready_is_503_until_the_lifespan_has_started_and_200_from_then_on():
+    seen = []
+
+    @asynccontextmanager
+    async def slow_start(app):
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://t"
+        ) as client:
+            seen.append((await client.get("/health/ready")).status_code)
+            seen.append((await client.get("/health/live")).status_code)
+        yield
+
+    app = ServerBuilder("t").health({"db": up}).lifespan(slow_start).build()
+    with TestClient(app) as client:
+        seen.append(client.get("/health/ready").status_code)
+    assert [503, 200, 200] == seen
 
 
 async def test_a_check_that_hangs_is_down_after_the_timeout_even_if_it_will_not_stop():

@@ -118,6 +118,17 @@ async def test_a_refusal_is_kept_and_a_failure_frees_the_key(ask, error, runs):
     assert (first.status_code, runs) == (again.status_code, handler.runs)
 
 
+@pytest.mark.parametrize(("status", "runs"), [(200, 1), (404, 1), (429, 2), (401, 2), (503, 2)])
+async def test_a_returned_answer_is_kept_only_if_it_is_final(ask, status, runs):
+    async def answer(request):
+        return json_response({}, status)
+
+    app = app_of(handler := Counting(answer))
+    for _ in range(2):
+        assert status == (await ask(app, "POST", "/", headers=KEY)).status_code
+    assert runs == handler.runs
+
+
 async def test_a_body_over_a_mebibyte_is_not_kept_but_passed_on_whole(ask):
     async def large(request):
         return bytes_response(b"x" * ((1 << 20) + 1))

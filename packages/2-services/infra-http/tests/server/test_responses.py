@@ -212,6 +212,24 @@ async def test_a_source_that_fails_breaks_the_stream_off():
     assert not client.ended
 
 
+async def test_a_client_that_is_gone_when_an_event_is_sent_closes_the_source():
+    closed = asyncio.Event()
+
+    async def events():
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            closed.set()
+
+    async def send(message):
+        if message.get("body"):
+            raise OSError("gone")
+
+    await sse(events())({"type": "http"}, Client(b"").receive, send)
+    assert closed.is_set()
+
+
 async def test_a_drain_ends_a_stream_properly():
     drain = Drain()
 

@@ -368,8 +368,14 @@ async def test_nothing_is_sent_to_a_refused_address() -> None:
                 await c.get(server.url)
             with pytest.raises(AddressBlocked):
                 await c.get(f"http://localhost:{server.port}")
+        elsewhere = SSRFGuard(ports=(1,), allow_private=True)
+        async with httpx2.AsyncClient(transport=FastTransport(guard=elsewhere)) as c:
+            with pytest.raises(AddressBlocked, match="port"):
+                await c.get(server.url)
         with pytest.raises(AddressBlocked):
             UpstreamPool(server.url, guard=SSRFGuard(ports=None))
+        with pytest.raises(AddressBlocked, match="port"):
+            UpstreamPool(server.url, guard=elsewhere)
         name = f"http://localhost:{server.port}"
         async with UpstreamPool(name, guard=SSRFGuard(ports=None)) as pool:
             with pytest.raises(AddressBlocked):
@@ -411,8 +417,10 @@ def test_the_sync_client_connects_to_the_address_that_was_checked(served: RawSer
             client.get(f"http://other.example:{served.port}/")
         with pytest.raises(AddressBlocked):
             client.get(f"http://127.0.0.2:{served.port}/")
-        with pytest.raises(AddressBlocked):
+        with pytest.raises(AddressBlocked, match="port 1 "):
             client.get("http://example.com:1/")
+        with pytest.raises(AddressBlocked, match="user"):
+            client.get(f"http://me:secret@example.com:{served.port}/")
     assert 1 == served.connections
 
 

@@ -12,6 +12,7 @@ from infra_http.errors import (
     HttpInputError,
     ProtocolFailed,
     ReadFailed,
+    ReadTimedOut,
     WriteFailed,
 )
 from infra_http.pool import PoolLimits, UpstreamPool
@@ -95,6 +96,8 @@ async def test_a_connection_is_closed_after(what: str) -> None:
         assert (0, 0) == (pool.stats().in_use, pool.stats().idle)
         assert b"ok" == await get(pool)
         assert 2 == server.connections
+        async with asyncio.timeout(10):
+            await _until(lambda: server.open == 1)
 
 
 HEADS = {
@@ -364,6 +367,20 @@ async def test_a_new_connection_that_ends_is_not_replaced() -> None:
     async with RawServer([ends, OK]) as server, UpstreamPool(server.url, read_timeout=5) as pool:
         with pytest.raises(ProtocolFailed):
             await get(pool)
+        assert 1 == server.connections
+
+
+async def test_an_idle_connection_that_is_silent_is_no_reason_to_ask_again() -> None:
+    async def silent_then(peer: RawPeer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.until(b"never")
+
+    async with RawServer([silent_then, OK]) as server:
+        async with UpstreamPool(server.url, read_timeout=0.1) as pool:
+            assert b"ok" == await get(pool)
+            with pytest.raises(ReadTimedOut):
+                await get(pool)
         assert 1 == server.connections
 
 

@@ -232,6 +232,23 @@ async def test_an_answer_that_does_not_come_times_out() -> None:
         assert 0 == pool.stats().in_use
 
 
+async def test_who_takes_over_a_connection_has_a_read_timeout_of_its_own() -> None:
+    async def once(peer: RawPeer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.until(b"never")
+
+    limits = PoolLimits(max_connections=1)
+    async with RawServer(once) as server:
+        async with UpstreamPool(server.url, limits=limits, read_timeout=0.2) as pool:
+            first, second = asyncio.ensure_future(get(pool)), asyncio.ensure_future(get(pool))
+            async with asyncio.timeout(10):
+                assert b"ok" == await first
+                with pytest.raises(ReadTimedOut):
+                    await second
+        assert 1 == server.connections
+
+
 async def test_a_head_that_drips_times_out_in_the_time_of_a_head() -> None:
     async def drip(peer: RawPeer) -> None:
         await peer.request()
