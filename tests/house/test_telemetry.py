@@ -14,9 +14,10 @@ import hashlib
 import inspect
 import logging
 import re
+import socket
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 import infra_cache
 import infra_db
-from infra_cache import EntityCache, LLMCache, Rate, RateLimiter, invalidate_after
+from infra_cache import EntityCache, LLMCache, Rate, RateLimiter, entities, invalidate_after
 from infra_db import (
     TX_RETRY,
     Base,
@@ -246,7 +247,7 @@ async def renewed(it: Any) -> None:
         it.telemetry.clear()
         renewal = asyncio.create_task(lock.renew())
         async with asyncio.timeout(30):
-            while not it.telemetry.spans:
+            while not it.telemetry.spans:  # noqa: ASYNC110  # nothing tells of a renewal
                 await asyncio.sleep(0.01)
         renewal.cancel()
 
@@ -527,7 +528,7 @@ def test_telemetry_is_the_api_alone_and_belongs_to_who_does_io() -> None:
         project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
         named = [re.split(r"[^A-Za-z0-9-]", it)[0] for it in project["dependencies"]]
         declared[name.replace("-", "_")] = {it for it in named if it.startswith("opentelemetry")}
-    assert dict.fromkeys([*STAGES, "infra_otel"], {"opentelemetry-api"}) == {
+    assert {name: {"opentelemetry-api"} for name in (*STAGES, "infra_otel")} == {
         name: found for name, found in declared.items() if found
     }
 
@@ -557,6 +558,7 @@ def loud(caplog: pytest.LogCaptureFixture) -> None:
 
 
 AT_ONCE = RetryPolicy(attempts=3, base=0.0)
+BUSY = (503, {"retry-after": "0"}, b"")
 NO_WAIT = Policy(retry=RetryRule(policy=AT_ONCE, budget=None), breaker=None)
 
 
@@ -577,7 +579,7 @@ async def test_a_hit_and_a_miss_are_nothing_to_report(
 
 
 async def by_the_client(failures: int, _: Path) -> None:
-    async with stub_server([503] * failures + [200]) as server, AsyncClient(policy=NO_WAIT) as it:
+    async with stub_server([BUSY] * failures + [200]) as server, AsyncClient(policy=NO_WAIT) as it:
         (await it.get(server.url)).raise_for_status()
 
 
@@ -586,7 +588,7 @@ async def by_the_sync_client(failures: int, _: Path) -> None:
         with Client(policy=NO_WAIT) as it:
             it.get(url).raise_for_status()
 
-    async with stub_server([503] * failures + [200]) as server:
+    async with stub_server([BUSY] * failures + [200]) as server:
         await asyncio.to_thread(get, server.url)
 
 
@@ -669,11 +671,210 @@ async def test_a_retry_is_a_warning_and_no_error(
     assert ["WARN"] == levels(telemetry)
 
 
+async def by_the_cache(_: int, __: Path) -> None:
+    with dead_port() as port:
+        async with infra_cache.connect(f"redis://127.0.0.1:{port}", retry=AT_ONCE) as kept:
+            await kept.get("k")
+
+
+class Commit:
+    """A transaction of whatever kind that runs what is to come after it."""
+
+    def after_commit(self, fn: Callable[[], Any], /) -> None:
+        self.run = fn
+
+
+async def by_an_invalidation(key: str, folder: Path) -> None:
+    tx, kept = Commit(), infra_cache.connect(f"sqlite:///{folder / 'c.db'}")
+    await kept.aclose()
+    invalidate_after(tx, kept, keys=[key])
+    await tx.run()
+
+
+TWO_ERRORS = pytest.mark.xfail(
+    reason="invalidate_after logs an ERROR of its own after that of its RetryPolicy", strict=True
+)
+EXHAUSTED = {**RETRIED, "the_cache": by_the_cache}
+
+
 @pytest.mark.usefixtures("loud")
-@pytest.mark.parametrize("way", RETRIED)
+@pytest.mark.parametrize("way", EXHAUSTED)
 async def test_exhausted_retries_are_exactly_one_error(
     way: str, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     with pytest.raises((InfraError, httpx2.HTTPStatusError)):
-        await RETRIED[way](99, tmp_path)
+        await EXHAUSTED[way](99, tmp_path)
     assert ["WARN", "WARN", "ERROR"] == levels(telemetry)
+
+
+@TWO_ERRORS
+@pytest.mark.usefixtures("loud")
+async def test_an_invalidation_that_fails_for_good_is_exactly_one_error(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retry = AT_ONCE.with_(on=InfraError)
+    monkeypatch.setattr(entities, "RETRY", retry)
+    await by_an_invalidation("k", tmp_path)
+    assert ["WARN", "WARN", "ERROR"] == levels(telemetry)
+
+
+# ---- what nobody may read ------------------------------------------------------------------------
+
+TOKEN = "tok-5f1d0c9e7b"
+PASSWORD = "hunter2-swordfish"
+PHONE = "+4915112345678"
+
+
+@contextmanager
+def dead_port() -> Iterator[int]:
+    """Keep a port on which nobody listens."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
+
+
+async def ask(url: str) -> None:
+    async with AsyncClient(policy=NO_WAIT, raise_errors=True) as it:
+        await it.post(url, headers={"authorization": f"Bearer {TOKEN}"}, json={"phone": PHONE})
+        await it.get(url.replace("//", f"//ann:{PASSWORD}@"), params={"token": TOKEN})
+        await it.get(f"{url}/?phone={PHONE}", headers={"authorization": f"Bearer {TOKEN}"})
+
+
+async def keep_in_the_cache(url: str) -> None:
+    async with infra_cache.connect(url, retry=AT_ONCE) as kept:
+        await kept.get(f"user:{PHONE}")
+        await kept.set(f"user:{PHONE}", {"phone": PHONE}, tags=[PHONE])
+        await kept.get_or_load(f"user:{PHONE}", loaded)
+        await kept.increment(f"user:{PHONE}")
+
+
+async def keep_in_the_database(url: str) -> None:
+    async with infra_db.connect(url) as db:
+        await db.create_all(_Models.metadata)
+        papers = VersionedRepository(db, Paper)
+        made = await papers.create({"slug": PHONE, "title": TOKEN})
+        await papers.update(made.id, {"title": PASSWORD})
+        await papers.get_by_slug(PHONE)
+        await papers.create({"slug": PHONE})
+
+
+async def secret_life(folder: Path) -> list[str]:
+    """Use each package with secrets, well and badly; return the errors' codes."""
+    codes = []
+    with dead_port() as port:
+        async with stub_server([200, BUSY, 200, BUSY]) as server:
+            for work in (
+                ask(server.url),
+                keep_in_the_cache(f"sqlite:///{folder / 'c.db'}"),
+                keep_in_the_cache(f"redis://:{PASSWORD}@127.0.0.1:{port}"),
+                keep_in_the_database(f"sqlite:///{folder / 'a.db'}"),
+                keep_in_the_database(f"postgresql://ann:{PASSWORD}@127.0.0.1:{port}/app"),
+            ):
+                with pytest.raises(InfraError) as caught:
+                    await work
+                codes.append(caught.value.code)
+    return codes
+
+
+@pytest.fixture(params=["as_exported", "as_recorded"])
+def told(
+    request: pytest.FixtureRequest, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> Telemetry:
+    """The telemetry as infra-otel exports it, and as the packages alone leave it.
+
+    In the first is also what other libraries log at INFO.
+    """
+    caplog.set_level(logging.INFO)
+    for module in MODULES:
+        caplog.set_level(logging.DEBUG, logger=module)
+    if request.param == "as_recorded":
+        caplog.set_level(logging.ERROR)
+        telemetry._masking = Masking(None)
+    return telemetry
+
+
+@pytest.mark.native("asyncpg")
+async def test_no_secret_is_in_a_span_a_metric_or_a_log_record(
+    told: Telemetry, tmp_path: Path
+) -> None:
+    pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
+    codes = await secret_life(tmp_path)
+    assert [
+        *("http.unavailable", "cache.wrong_type", "cache.connection", "db.unique_violation"),
+        "db.connection",
+    ] == codes
+    assert {"infra_cache", "infra_db", "infra_http"} <= {
+        span.instrumentation_scope.name for span in told.spans if span.instrumentation_scope
+    }
+    assert told.metric("http.client.request.duration", error_type="503") is not None
+    assert {"WARN", "ERROR"} <= set(levels(told))
+    told.assert_no_values(TOKEN, PASSWORD, PHONE, PHONE[1:])
+
+
+def test_a_secret_that_is_recorded_would_be_found(told: Telemetry) -> None:
+    logging.getLogger("infra_x").error("the word is %s", PASSWORD)
+    with pytest.raises(AssertionError, match="must not be recorded"):
+        told.assert_no_values(TOKEN, PASSWORD)
+
+
+@pytest.mark.xfail(
+    reason="Redaction.text knows +49… and not %2B49…, as httpx2 logs the query of each request",
+    strict=True,
+)
+async def test_a_phone_number_in_a_query_is_not_exported_with_httpx2s_log(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with stub_server(200) as server, AsyncClient() as it:
+        await it.get(server.url, params={"phone": PHONE})
+    telemetry.assert_no_values(PHONE[1:])
+
+
+@pytest.mark.xfail(
+    reason="invalidate_after logs the keys that it could not invalidate, as its page says",
+    strict=True,
+)
+async def test_a_key_is_in_no_log_record_of_an_invalidation_that_fails(
+    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry._masking = Masking(None)
+    monkeypatch.setattr(entities, "RETRY", AT_ONCE.with_(on=InfraError))
+    await by_an_invalidation(f"user:{PHONE}", tmp_path)
+    telemetry.assert_no_values(PHONE)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "attribute"),
+    [
+        ("http", "http.request.method"),
+        ("redis", "db.system.name"),
+        pytest.param(
+            "postgresql",
+            "db.system.name",
+            marks=pytest.mark.xfail(
+                reason="infra_db has a span for a statement, none for a connection that fails",
+                strict=True,
+            ),
+        ),
+    ],
+)
+async def test_a_call_to_a_server_that_is_gone_is_a_span_with_its_error(
+    scheme: str, attribute: str, telemetry: Telemetry
+) -> None:
+    with dead_port() as port:
+        url = f"{scheme}://127.0.0.1:{port}"
+        with pytest.raises(InfraError) as caught:
+            if scheme == "http":
+                async with AsyncClient(policy=None) as it:
+                    await it.get(url)
+            elif scheme == "redis":
+                pytest.importorskip("redis")
+                async with infra_cache.connect(url, retry=AT_ONCE) as kept:
+                    await kept.ping()
+            else:
+                pytest.importorskip("asyncpg")
+                async with infra_db.connect(f"{url}/app") as db:
+                    await db.ping()
+    found = [dict(span.attributes or {}) for span in telemetry.spans]
+    assert [caught.value.code] == list({it["error.type"] for it in found if attribute in it})

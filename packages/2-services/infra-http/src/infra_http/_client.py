@@ -8,7 +8,7 @@ import httpx2
 
 from infra_errors import Deadline, InfraError, Problem, Status
 from infra_http import _exchange as exchange
-from infra_http._exchange import CALL, OPTIONS, CallOptions, Propagation, State
+from infra_http._exchange import CALL, NO_OPTIONS, OPTIONS, CallOptions, Propagation, State
 from infra_http.errors import (
     BodyNotReplayable,
     HttpConfigError,
@@ -17,7 +17,6 @@ from infra_http.errors import (
 )
 from infra_http.policy import Policy, PolicyEvent
 from infra_http.propagation import IDEMPOTENCY_KEY_HEADER, REQUEST_ID_HEADER, TIMEOUT_HEADER
-from infra_id import uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +158,7 @@ class PolicyClient:
         }
 
     def _prepare(
-        self, request: httpx2.Request, *, whole: bool, follow: bool
+        self, request: httpx2.Request, *, whole: bool, follow: bool, single: bool
     ) -> tuple[State, Deadline | None]:
         """Note on the request what its attempts need; return that, and the deadline of all."""
         options = _options_of(request)
@@ -172,11 +171,17 @@ class PolicyClient:
             and request.method in exchange.KEYED
             and IDEMPOTENCY_KEY_HEADER not in headers
         ):
+            from infra_id import uuid7
+
             headers[IDEMPOTENCY_KEY_HEADER] = str(uuid7())
-        state = State(policy, options, whole, follow, Deadline.current())
-        request.extensions = {**request.extensions, CALL: state}
-        clock = self._pipeline.clock
         given = options.deadline
+        # One exchange keeps its time by its loop; a scope is for what may be several.
+        timed = single and given is None and policy.hedge is None
+        state = State(policy, options, whole, timed, follow, Deadline.current())
+        request.extensions[CALL] = state
+        if timed:
+            return state, None
+        clock = self._pipeline.clock
         if given is not None and not isinstance(given, Deadline):
             given = Deadline.after(given, clock=clock)
         if policy.total_timeout is None:
@@ -211,7 +216,7 @@ class PolicyClient:
 def _options_of(request: httpx2.Request) -> CallOptions:
     options = request.extensions.get(OPTIONS)
     if options is None:
-        return CallOptions()
+        return NO_OPTIONS
     if not isinstance(options, CallOptions):
         message = (
             f'extensions={{"{OPTIONS}": ...}} must be CallOptions, not {type(options).__name__}'

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 import httpx2
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 
 from infra_errors import Deadline, InfraError, parse_retry_after
 from infra_http.errors import (
@@ -39,6 +40,7 @@ __all__ = [
     "CALL",
     "KEYED",
     "NOT_REPLAYABLE",
+    "NO_OPTIONS",
     "OPTIONS",
     "CallOptions",
     "Propagation",
@@ -79,6 +81,9 @@ class CallOptions:
     route: str | None = None
 
 
+NO_OPTIONS = CallOptions()
+
+
 @attrs.define
 class State:
     """What a client of ours knows of a call, and hands down in the request's extensions."""
@@ -86,6 +91,7 @@ class State:
     policy: Policy
     options: CallOptions
     whole: bool  # the body is read before the response is returned
+    timed: bool  # there is one exchange, so that its loop keeps the total time
     follow: bool
     ambient: Deadline | None  # around the call; what is sent along
 
@@ -107,8 +113,10 @@ class Propagation:
 
     def reaches(self, url: httpx2.URL) -> bool:
         """Say whether this URL's host is told."""
+        if self._all:
+            return True
         host = url.host.lower()
-        return self._all or host in self._hosts or host.endswith(self._below or ("/",))
+        return host in self._hosts or host.endswith(self._below or ("/",))
 
     def stamp(self, request: httpx2.Request, ambient: Deadline | None) -> None:
         """Set the headers on a request; those that the caller set stay."""
@@ -118,6 +126,8 @@ class Propagation:
         if (request_id := current_request_id()) and REQUEST_ID_HEADER not in headers:
             headers[REQUEST_ID_HEADER] = request_id
         if trace.get_current_span().get_span_context().is_valid:
+            from opentelemetry import propagate  # looks for plugins, which takes its time
+
             carrier: dict[str, str] = {}
             propagate.inject(carrier)
             headers.update(carrier)
@@ -125,8 +135,13 @@ class Propagation:
 
 def origin_of(url: httpx2.URL) -> str:
     """Return scheme, host and port of a URL as one text."""
-    port = url.port or (443 if url.scheme == "https" else 80)
-    return f"{url.scheme}://{url.host}:{port}"
+    return _origin(url.raw_scheme, url.raw_host, url.port)
+
+
+@lru_cache(maxsize=1024)
+def _origin(scheme: bytes, host: bytes, port: int | None) -> str:
+    url = httpx2.URL(scheme=scheme.decode("ascii"), host=host.decode("ascii"))
+    return f"{url.scheme}://{url.host}:{port or (443 if url.scheme == 'https' else 80)}"
 
 
 def mode_of(

@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx2
-
-from infra_http.errors import HttpInputError
+from infra_http.errors import RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
@@ -37,14 +35,6 @@ _KINDS = {
 _KNOWN_NAMES = 1024
 _kinds: dict[bytes, int] = {}  # what a name was found to be, so that it is looked at once
 _methods: dict[str, bytes] = {}
-
-
-class RequestRefused(HttpInputError, httpx2.LocalProtocolError):
-    """A request that may not be sent as it is: nothing of it was."""
-
-    code = "http.request_refused"
-
-    _request: httpx2.Request | None = None  # httpx2 sets it
 
 
 class Head(NamedTuple):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra_http._request import RequestRefused
-from infra_http.errors import ReadFailed
+from infra_http.errors import ReadFailed, RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

@@ -61,10 +61,10 @@ class SyncCall:
             return self._lane.key
         raise AttributeError(name)
 
-    def repeated(self) -> Any:
-        """Make the call; the total deadline is that of the scope around it."""
+    def repeated(self, *, timed: bool) -> Any:
+        """Make the call; the total time is the loop's if `timed`, else that of a scope around."""
         try:
-            return self._lane.retrying(self._mode).run(self)
+            return self._lane.retrying(self._mode, timed=timed).run(self)
         except Rejected as rejected:
             self._rejected = None
             return rejected.result

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
+import httpx2
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    import httpx2
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
@@ -33,6 +34,17 @@ _duration = metrics.get_meter("infra_http").create_histogram(
     description="Duration of HTTP client requests.",
     explicit_bucket_boundaries_advisory=_BUCKETS,
 )
+
+
+@lru_cache(maxsize=1024)
+def _common(scheme: bytes, host: bytes, port: int | None) -> dict[str, AttributeValue]:
+    """Return the attributes of an origin; not to be changed."""
+    url = httpx2.URL(scheme=scheme.decode("ascii"), host=host.decode("ascii"))
+    return {
+        "server.address": url.host,
+        "server.port": port or (443 if url.scheme == "https" else 80),
+        "url.scheme": url.scheme,
+    }
 
 
 def redacted(url: httpx2.URL) -> str:
@@ -64,11 +76,10 @@ class Attempting:
 
     def __init__(self, method: str, url: httpx2.URL, resend_count: int, route: str | None) -> None:
         name = method if method in _KNOWN else "HTTP"
-        self._attributes: dict[str, AttributeValue] = {
-            "http.request.method": method if method in _KNOWN else "_OTHER",
-            "server.address": url.host,
-            "server.port": url.port or (443 if url.scheme == "https" else 80),
-            "url.scheme": url.scheme,
+        known = method if method in _KNOWN else "_OTHER"
+        self._attributes = {
+            **_common(url.raw_scheme, url.raw_host, url.port),
+            "http.request.method": known,
         }
         if route is not None:
             self._attributes["url.template"] = route
@@ -119,7 +130,8 @@ class Attempting:
             self._attributes["error.type"] = kind
             if self._span is not None:
                 self._span.set_attribute("error.type", kind)
-                self._span.set_status(StatusCode.ERROR)
+                if isinstance(exc, Exception):  # a cancellation is nobody's failure
+                    self._span.set_status(StatusCode.ERROR)
         _duration.record(time.perf_counter() - self._begun, self._attributes)
         if self._span is not None:
             self._scope.__exit__(None, None, None)

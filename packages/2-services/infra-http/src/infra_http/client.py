@@ -100,6 +100,7 @@ class AsyncClient(PolicyClient, httpx2.AsyncClient):
                 verify=options.get("verify", True),
                 cert=options.get("cert"),
                 guard=self._guard,
+                trust_env=options.get("trust_env", True),
             )
         elif transport is None:
             transport = super()._init_transport(**options)
@@ -114,10 +115,12 @@ class AsyncClient(PolicyClient, httpx2.AsyncClient):
         Raises:
             HttpError: one of the leaves in `infra_http.errors`.
         """
+        follow = follows(self, options.get("follow_redirects"))
         state, deadline = self._prepare(
             request,
             whole=not options.get("stream", False),
-            follow=follows(self, options.get("follow_redirects")),
+            follow=follow,
+            single=not follow and self.auth is None and "auth" not in options,
         )
         try:
             if deadline is None:

@@ -39,9 +39,11 @@ What the server answers for a client's fault, and for its own:
     ├── IdempotencyMismatch  422  http.idempotency_mismatch
     └── IdempotencyRunning   409  http.idempotency_running
 
-Bad input is HttpInputError (a ValidationError, `http.invalid`), bad settings HttpConfigError (a
-ConfigError, `http.config`, `http.missing_extra`, `http.hedge_needs_async`). No message holds a
-header's value, a body, a query or the userinfo of a URL.
+Bad input is HttpInputError (a ValidationError, `http.invalid`); below it are RequestRefused (also
+httpx2's LocalProtocolError, `http.request_refused`) and UnsupportedScheme (also its
+UnsupportedProtocol, `http.unsupported_scheme`), which a transport raises. Bad settings are
+HttpConfigError (a ConfigError, `http.config`, `http.missing_extra`, `http.hedge_needs_async`). No
+message holds a header's value, a body, a query or the userinfo of a URL.
 """
 
 from __future__ import annotations
@@ -99,6 +101,7 @@ __all__ = [
     "RateLimitHit",
     "ReadFailed",
     "ReadTimedOut",
+    "RequestRefused",
     "RequestTimedOut",
     "ResponseTooLarge",
     "RouteNotFound",
@@ -108,6 +111,7 @@ __all__ = [
     "TlsFailed",
     "TooManyRedirects",
     "TotalTimedOut",
+    "UnsupportedScheme",
     "WriteFailed",
     "WriteTimedOut",
     "status_error",
@@ -118,6 +122,19 @@ class HttpInputError(ValidationError):
     """What was given to infra-http is not what it takes."""
 
     code = "http.invalid"
+
+
+class RequestRefused(HttpInputError, httpx2.LocalProtocolError):
+    """A request that may not be sent as it is: nothing of it was."""
+
+    code = "http.request_refused"
+    _request: httpx2.Request | None = None  # httpx2 sets it; it is not part of a pickle
+
+
+class UnsupportedScheme(RequestRefused, httpx2.UnsupportedProtocol):
+    """The URL is neither http nor https: nothing was sent."""
+
+    code = "http.unsupported_scheme"
 
 
 class HttpConfigError(ConfigError):

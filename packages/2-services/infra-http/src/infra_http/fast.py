@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from infra_http._request import RequestRefused
 from infra_http._slots import PoolLimits, PoolStats, Slots
-from infra_http.errors import ReadFailed, ReadTimedOut, WriteTimedOut
+from infra_http.errors import ReadFailed, ReadTimedOut, UnsupportedScheme, WriteTimedOut
 from infra_http.pool import Timeouts, UpstreamPool
 
 if TYPE_CHECKING:
@@ -33,12 +32,6 @@ _MANY = 2**31  # what httpx2.Limits says as None
 _POOLS = 1024  # origins without a connection that are remembered
 
 logger = logging.getLogger("infra_http.transport")
-
-
-class UnsupportedScheme(RequestRefused, httpx2.UnsupportedProtocol):
-    """Neither http nor https: nothing was sent."""
-
-    code = "http.unsupported_scheme"
 
 
 class FastTransport(httpx2.AsyncBaseTransport):

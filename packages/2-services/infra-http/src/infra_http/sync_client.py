@@ -91,10 +91,12 @@ class Client(PolicyClient, httpx2.Client):
         Raises:
             HttpError: one of the leaves in `infra_http.errors`.
         """
+        follow = follows(self, options.get("follow_redirects"))
         state, deadline = self._prepare(
             request,
             whole=not options.get("stream", False),
-            follow=follows(self, options.get("follow_redirects")),
+            follow=follow,
+            single=not follow and self.auth is None and "auth" not in options,
         )
         if state.options.policy is not None:
             demand_sync(state.options.policy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -14,7 +16,13 @@ from infra_http._sync_call import SyncCall
 from infra_http._trace import attempting
 from infra_http.errors import HttpConfigError, TotalTimedOut
 from infra_http.policy import Policy
-from infra_http.transport import DRAINED, Whole, demand_small_when_decoded, too_large
+from infra_http.transport import (
+    DRAINED,
+    Whole,
+    demand_small_when_decoded,
+    has_read,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +97,13 @@ class SyncPolicyTransport(httpx2.BaseTransport):
             ) as span:
                 if tells:
                     self._propagation.stamp(request, ambient)
+                started = time.perf_counter()
                 try:
                     response = self._inner.handle_request(request)
                     span.answered(response.status_code, response.http_version.rpartition("/")[2])
                     if whole:
                         self._take_whole(response, deadline)
+                        response.elapsed = timedelta(seconds=time.perf_counter() - started)
                 except httpx2.TransportError as error:
                     found = exchange.translate(error)
                     if found is error:
@@ -115,7 +125,7 @@ class SyncPolicyTransport(httpx2.BaseTransport):
             _let_go,
         )
         try:
-            response: httpx2.Response = call.repeated()
+            response: httpx2.Response = call.repeated(timed=state is None or state.timed)
         except InfraError as error:
             if sent_once and call.would_repeat(error):
                 error.add_note(exchange.NOT_REPLAYABLE)
@@ -138,8 +148,11 @@ class SyncPolicyTransport(httpx2.BaseTransport):
                 chunks.append(chunk)
         finally:
             response.stream.close()
-        response.stream = Whole(b"".join(chunks))
-        if self._most is not None and "Content-Encoding" in response.headers:
+        body = b"".join(chunks)
+        response.stream = Whole(body)
+        if "Content-Encoding" not in response.headers:
+            has_read(response, body)
+        elif self._most is not None:
             demand_small_when_decoded(response, self._most)
 
     def close(self) -> None:
