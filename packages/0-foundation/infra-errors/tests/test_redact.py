@@ -392,3 +392,8 @@ def test_redact_ends_in_a_circle() -> None:
     assert [[[[[["…"]]]]]] == redact(loop)
     error = IoError("x")
     assert error is redact(error)
+
+
+def test_a_phone_number_in_a_query_is_masked_as_well() -> None:
+    assert "?phone=********5678&a=%2B1" == redact_text("?phone=%2B4915112345678&a=%2B1")
+    assert "to=********5678" == redact_text("to=%2b4915112345678")

@@ -130,8 +130,10 @@ def _compile() -> list[tuple[tuple[str, ...], Callable[[str], str]]]:
                 ),
             ),
             (
-                ("+",),
-                replacing(r"(?<![\w+])\+[1-9][0-9]{7,14}(?![0-9])", lambda m: mask_phone(m[0])),
+                ("+", "%2B", "%2b"),
+                replacing(
+                    r"(?<![\w+])(?:\+|%2[Bb])[1-9][0-9]{7,14}(?![0-9])", lambda m: mask_phone(m[0])
+                ),
             ),
         )
     )

@@ -108,6 +108,7 @@ def suspicious(text: str) -> bool:
         or "-" in text
         or "_" in text
         or "+" in text
+        or "%2" in text
         or "eyJ" in text
         or "AKIA" in text
         or "ASIA" in text

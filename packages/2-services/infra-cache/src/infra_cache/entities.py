@@ -13,7 +13,7 @@ from infra_cache.keys import CacheKey
 from infra_cache.protocol import Found
 from infra_cache.tags import MAX_TAGS, judge, new_stamps, tag_keys
 from infra_cache.values import DEFAULT, Ttl
-from infra_errors import CacheError, RetryPolicy
+from infra_errors import CacheError, InfraError, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -175,8 +175,8 @@ def invalidate_after(
 ) -> None:
     """Forget keys and tags once a transaction is committed; after a rollback nothing happens.
 
-    What fails is tried three times, then logged as an error with the keys: the data is committed
-    by then, and no exception could undo it.
+    What fails is tried three times more and then one error in the log, which counts the keys and
+    names none: the data is committed by then, and no exception could undo it.
     """
     keys, tags = tuple(keys), tuple(tags)
 
@@ -186,10 +186,15 @@ def invalidate_after(
         for at in range(0, len(tags), MAX_TAGS):
             await cache.invalidate_tags(*tags[at : at + MAX_TAGS])
 
+    # what the retry policy calls it in the log
+    forget.__qualname__ = f"the invalidation of {len(keys)} keys and {len(tags)} tags"
+
     async def after() -> None:
         try:
             await RETRY.arun(forget)
-        except Exception:
-            log.exception("after a commit, keys %s and tags %s were not invalidated", keys, tags)
+        except Exception as error:  # noqa: BLE001  # it is logged, and the commit stands
+            if not isinstance(error, InfraError) or (error.attempts or 1) == 1:
+                # after several attempts the retry policy has said so itself
+                log.error("%s failed: %s", forget.__qualname__, type(error).__name__)  # noqa: TRY400  # a trace would name the keys
 
     tx.after_commit(after)

@@ -19,6 +19,7 @@ from infra_errors import InfraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import TracebackType
 
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.trace import Span
@@ -69,6 +70,27 @@ def _counting(engine: Engine) -> Callable[[CallbackOptions], Iterable[Observatio
     return observe
 
 
+class _Connecting:
+    """A span for a connection that fails; one from the pool is not worth a span."""
+
+    __slots__ = ("_telemetry",)
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exc, Exception):
+            self._telemetry.end(self._telemetry.start("CONNECT", None), exc)
+
+
 class Telemetry:
     """What one database reports."""
 
@@ -116,6 +138,10 @@ class Telemetry:
             span.set_status(StatusCode.ERROR)
         span.end()
         self._durations.record(time.perf_counter() - since, attributes)
+
+    def connecting(self) -> _Connecting:
+        """Return a context manager that leaves a span if no connection could be had."""
+        return _Connecting(self)
 
     def _before(self, _: Any, __: Any, text: str, ___: Any, context: Any, ____: Any) -> None:
         if context is not None:

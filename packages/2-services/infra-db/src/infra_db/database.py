@@ -413,7 +413,8 @@ class Database:
         try:
             with self._breaker.allow():
                 async with limit:
-                    connection = await greenlet_spawn(self._pool.connect)
+                    with self.telemetry.connecting():
+                        connection = await greenlet_spawn(self._pool.connect)
                     self._waiting -= 1
                     waiting = False
                     try:
@@ -473,7 +474,7 @@ class Database:
             raise self._is_closed()
         self._waiting += 1
         try:
-            with self._breaker.allow():
+            with self.telemetry.connecting(), self._breaker.allow():
                 return await self._connect(engine)
         except CircuitOpenError as error:
             raise self._left_alone(error) from error

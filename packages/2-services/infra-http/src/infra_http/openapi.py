@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.convertors import FloatConvertor, IntegerConvertor, UUIDConvertor
 from starlette.routing import compile_path
 
-from infra_http.server.schemas import Schemas
+from infra_http.schemas import Schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
