@@ -137,6 +137,32 @@ async def test_memory_is_emptied_and_left_aside_while_the_tracking_connection_is
             await becomes(cache, "a", None)
 
 
+@server
+async def test_a_tier_may_share_the_objects_it_has_decoded(redis_url: str, namespace: str) -> None:
+    async def load() -> dict[str, int]:
+        return {"n": 1}
+
+    tier = LocalOptions(share_objects=True)
+    async with (
+        connect(redis_url, namespace=namespace, l1=tier) as near,
+        connect(redis_url, namespace=namespace, l1=LocalOptions()) as copying,
+        connect(redis_url, namespace=namespace) as other,
+    ):
+        await other.set("a", {"n": 1})
+        first = await near.get("a")
+        assert first == {"n": 1}
+        assert first is await near.get("a")
+        assert await copying.get("a") is not await copying.get("a")
+        await other.set("a", {"n": 2})
+        await becomes(near, "a", {"n": 2})
+        # with a frame: tags, and a stale period
+        await near.get_or_load("b", load, tags=["t"], stale=60)
+        await asyncio.sleep(0.1)  # the server's word of that write is heard
+        found = [await near.get_or_load("b", load, tags=["t"], stale=60) for _ in range(3)]
+        assert found[1] == {"n": 1}
+        assert found[1] is found[2]
+
+
 CHANNEL = LocalOptions(invalidation="pubsub")
 
 

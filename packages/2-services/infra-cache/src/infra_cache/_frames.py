@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from infra_cache._kept import Kept
 from infra_cache.errors import undecodable
 
 __all__ = ["HEAD", "Frame", "header_of", "is_framed", "pack", "unpack"]
@@ -92,7 +93,7 @@ def unpack(data: Any, *, shared: bool) -> tuple[Frame, Any]:
     except (ValueError, TypeError, AttributeError) as error:
         message = "the entry's frame is broken"
         raise undecodable(message) from error
-    return frame, data[end:]
+    return frame, data.after(end) if type(data) is Kept else data[end:]
 
 
 def is_framed(data: Any, *, shared: bool) -> bool:

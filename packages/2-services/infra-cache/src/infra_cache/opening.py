@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from infra_cache._core import Core
+from infra_cache._kept import KeepingCodec
 from infra_cache.backends import make_store
 from infra_cache.cache import StoreCache
 from infra_cache.codecs import JsonCodec, ObjectCodec
@@ -100,7 +101,10 @@ def _core(
         from infra_cache.backends.tiered import TieredStore
 
         store = TieredStore(store, settings, l1, context)
-    return Core(store, settings, codec or (ObjectCodec() if shares else JsonCodec()), context)
+    chosen = codec or (ObjectCodec() if shares else JsonCodec())
+    if l1 is not None and l1.share_objects:
+        chosen = KeepingCodec(chosen)
+    return Core(store, settings, chosen, context)
 
 
 class MemoryCache(StoreCache):

@@ -174,12 +174,15 @@ class LocalOptions:
     At most `max_items` entries and `max_bytes` bytes, each for at most `ttl` seconds.
     `invalidation`: the server tells of changed keys ("tracking"), every tier tells the others on a
     channel ("pubsub": who writes without a tier is not heard), nothing but the ttl does ("ttl"), or
-    the first of them that the server allows ("auto", which logs what it chose).
+    the first of them that the server allows ("auto", which logs what it chose). With
+    `share_objects` an entry is decoded once and every reader gets the same object: do not change
+    it.
     """
 
     max_items: int = attrs.field(default=10_000, validator=_is_count)
     max_bytes: int | None = attrs.field(default=None, validator=_is_count_or_none)
     ttl: float = attrs.field(default=60.0, validator=_is_positive)
+    share_objects: bool = False
     invalidation: Literal["auto", "tracking", "pubsub", "ttl"] = attrs.field(default="auto")
 
     @invalidation.validator

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import attrs
 
+from infra_cache._kept import Kept
 from infra_cache.local import LocalCache
 from infra_cache.protocol import Found
 from infra_errors import CacheError, ConfigError
@@ -174,6 +175,8 @@ class TieredStore:
         fetches = self._begin(keys)
         try:
             found = await self._l2.fetch(key, tags, fresh=fresh, keep=keep)
+            if self._options.share_objects and found.data is not None:
+                found = found._replace(data=Kept(found.data))
             self._keep(key, fetches[0], found.data, found.left)
             for tag, fetch, stamp in zip(tags, fetches[1:], found.stamps, strict=True):
                 # How long the stamp lives is not known; the entry's own end bounds its use.
