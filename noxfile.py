@@ -137,7 +137,7 @@ def alone(session: nox.Session, package: str) -> None:
                 "--rootdir",
                 ".",
                 "-m",
-                "not server",
+                "not server and not slow",
                 "tests",
                 "README.md",
             ),

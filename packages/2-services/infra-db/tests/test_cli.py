@@ -39,6 +39,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_database_that_is_what_the_models_say(tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODELS)
     url = f"sqlite:///{tmp_path / 'app.db'}"

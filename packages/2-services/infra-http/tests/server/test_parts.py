@@ -67,6 +67,8 @@ def test_networks_may_come_as_one_text():
     ids=["module", "no attr", "attr", "workers", "option", "server"],
 )
 def test_run_refuses_what_it_cannot_serve(how, told):
+    if how.get("workers"):
+        pytest.importorskip("uvicorn", reason="the server is looked for first")
     with pytest.raises(ConfigError, match=told):
         run(**how)
 
