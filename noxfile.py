@@ -29,7 +29,8 @@ EXAMPLES = {
 }
 DIST = ROOT / "dist"
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=")
-PARALLEL = ("-n", "2", "--dist", "loadfile")
+# Three on two cores, for a test often waits; the longest file is the first, and stays it.
+PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 # What a package's tests may use besides the package itself. Nothing here brings attrs along, so
 # that a package which forgot to declare it is found out.
 TEST_TOOLS = ("pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "sybil[pytest]")
