@@ -100,6 +100,12 @@ async def test_two_private_servers_are_two(private_server: Start):
     assert is_open(two.url)
 
 
+@pytest.mark.server("mysql")
+async def test_private_servers_that_start_at_once_leave_each_other_alone(private_server: Start):
+    servers = await asyncio.gather(*(private_server("mysql") for _ in range(3)))
+    assert 3 == len({server.url for server in servers})
+
+
 async def test_a_given_server_is_taken_as_it_is_and_never_touched():
     server = find_server("nats", env={"INFRA_TEST_NATS_URL": "nats://elsewhere:4222"})
     assert "nats://elsewhere:4222" == server.url

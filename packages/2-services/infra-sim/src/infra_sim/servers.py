@@ -194,7 +194,8 @@ class _PrivateServer:
 
     def _options(self, *, as_account: bool) -> dict[str, Any]:
         assert self._home is not None
-        environment = os.environ | {"HOME": str(self._home)}
+        # TMPDIR: a MariaDB that starts removes what others have there under a name like its own.
+        environment = os.environ | {"HOME": str(self._home), "TMPDIR": str(self._home)}
         if self._recipe.environment:
             environment |= self._recipe.environment(self._home, self._port)
         options: dict[str, Any] = {"cwd": self._home, "env": environment}
