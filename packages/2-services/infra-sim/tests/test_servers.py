@@ -101,6 +101,7 @@ async def test_two_private_servers_are_two(private_server: Start):
 
 
 @pytest.mark.server("mysql")
+@requires["mysql"]
 async def test_private_servers_that_start_at_once_leave_each_other_alone(private_server: Start):
     servers = await asyncio.gather(*(private_server("mysql") for _ in range(3)))
     assert 3 == len({server.url for server in servers})
