@@ -20,6 +20,7 @@ from sybil.parsers.rest import DocTestParser
 settings.register_profile(
     "house",
     deadline=None,
+    max_examples=int(os.environ.get("INFRA_EXAMPLES", "100")),
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -31,6 +31,9 @@ DIST = ROOT / "dist"
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=")
 # Three on two cores, for a test often waits; the longest file is the first, and stays it.
 PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+PAIRED = ("-n", "2", "--dist", "loadfile")
+# Where it is the place that is tested, and not the properties: `tests` has looked at more.
+FEWER = {"INFRA_EXAMPLES": "20"}
 # What a package's tests may use besides the package itself. Nothing here brings attrs along, so
 # that a package which forgot to declare it is found out.
 TEST_TOOLS = ("pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "sybil[pytest]")
@@ -79,7 +82,7 @@ def coverage(session: nox.Session) -> None:
 def databases(session: nox.Session, server: str) -> None:
     """The reference service's tests on a real server's database, by changing one URL."""
     tests = [f"examples/benchmark-exchange/tests/{part}" for part in ("http", "unit")]
-    session.run("pytest", "-q", *PARALLEL, *tests, env={"EXCHANGE_TEST_SERVER": server})
+    session.run("pytest", "-q", *PAIRED, *tests, env={"EXCHANGE_TEST_SERVER": server})
 
 
 @nox.session
@@ -134,7 +137,7 @@ def alone(session: nox.Session, package: str) -> None:
             *(
                 "pytest",
                 "-q",
-                *PARALLEL,
+                *PAIRED,
                 "--rootdir",
                 ".",
                 "-m",
@@ -143,7 +146,7 @@ def alone(session: nox.Session, package: str) -> None:
                 "README.md",
             ),
             *("-o", "testpaths=tests", *session.posargs),
-            env={"INFRA_CONFORMANCE_DIR": str(conformance_dir())},
+            env={"INFRA_CONFORMANCE_DIR": str(conformance_dir()), **FEWER},
         )
 
 

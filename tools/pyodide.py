@@ -128,7 +128,7 @@ def _run(name: str, wheels: dict[str, Path]) -> tuple[dict[str, int], dict[str, 
             "/repo/pyproject.toml": (ROOT / "pyproject.toml").read_text("utf-8"),
             f"{place}/README.md": (folder / "README.md").read_text("utf-8"),
         },
-        "env": {"HYPOTHESIS_PROFILE": "wasm"},
+        "env": {"HYPOTHESIS_PROFILE": "wasm", "INFRA_EXAMPLES": "20"},
         "pytest": [
             *("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "plugin"),
             *("-W", "ignore:.*event_loop_policy:DeprecationWarning", "--rootdir", "/repo"),
