@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from infra_http._pipeline import Pipeline
     from infra_http.guard import SSRFGuard
 
-__all__ = ["PolicyClient", "check", "follows", "may_fall_back", "our_error"]
+__all__ = ["PolicyClient", "check", "follows", "has_no_auth", "may_fall_back", "our_error"]
 
 # What another origin than the one that was asked must not learn from a redirect.
 PRIVATE = (
@@ -114,7 +114,9 @@ class PolicyClient:
         """Return what would be done with a request, without sending it."""
         options = _options_of(request)
         policy = options.policy or self._policy
-        pipeline = self._pipeline if options.policy is None else options.policy._pipeline()
+        pipeline = self._pipeline
+        if options.policy is not None:
+            pipeline = options.policy._pipeline(sync=isinstance(self, httpx2.Client))
         origin = exchange.origin_of(request.url)
         lane = pipeline.lanes.peek(origin)
         mode = exchange.mode_of(request, policy, options)
@@ -241,6 +243,11 @@ def _socket_timeouts(policy: Policy) -> httpx2.Timeout:
 
 def follows(client: httpx2.Client | httpx2.AsyncClient, given: Any) -> bool:
     return given if isinstance(given, bool) else client.follow_redirects
+
+
+def has_no_auth(client: httpx2.Client | httpx2.AsyncClient, given: Any) -> bool:
+    """Say whether no auth flow of several exchanges is asked for; httpx2 passes its default on."""
+    return client.auth is None and (given is None or given is httpx2.USE_CLIENT_DEFAULT)
 
 
 def our_error(error: httpx2.HTTPError) -> Exception:

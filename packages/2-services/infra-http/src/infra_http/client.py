@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import httpx2
 
 from infra_errors import InfraError
-from infra_http._client import PolicyClient, check, follows, may_fall_back, our_error
+from infra_http._client import (
+    PolicyClient,
+    check,
+    follows,
+    has_no_auth,
+    may_fall_back,
+    our_error,
+)
 from infra_http._exchange import CallOptions
 from infra_http._pipeline import Pipeline
 from infra_http.errors import HttpConfigError
@@ -120,7 +127,7 @@ class AsyncClient(PolicyClient, httpx2.AsyncClient):
             request,
             whole=not options.get("stream", False),
             follow=follow,
-            single=not follow and self.auth is None and "auth" not in options,
+            single=not follow and has_no_auth(self, options.get("auth")),
         )
         try:
             if deadline is None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import httpx2
 
 from infra_errors import InfraError
-from infra_http._client import PolicyClient, check, follows, may_fall_back, our_error
+from infra_http._client import (
+    PolicyClient,
+    check,
+    follows,
+    has_no_auth,
+    may_fall_back,
+    our_error,
+)
 from infra_http._pipeline import Pipeline
 from infra_http.policy import Policy
 from infra_http.sync_transport import SyncPolicyTransport, demand_sync
@@ -96,7 +103,7 @@ class Client(PolicyClient, httpx2.Client):
             request,
             whole=not options.get("stream", False),
             follow=follow,
-            single=not follow and self.auth is None and "auth" not in options,
+            single=not follow and has_no_auth(self, options.get("auth")),
         )
         if state.options.policy is not None:
             demand_sync(state.options.policy)

@@ -84,13 +84,13 @@ class SyncPolicyTransport(httpx2.BaseTransport):
         sent_once = at_hand is False and mode == "always"
         if sent_once:
             mode = "unsent"
-        deadline = Deadline.current()
-        ambient = deadline if state is None else state.ambient
+        ambient = Deadline.current() if state is None else state.ambient
         whole = state is not None and state.whole
         tells = self._propagation.reaches(request.url)
         stated = dict(request.extensions.get("timeout", {}))
 
         def send(attempt: Attempt) -> httpx2.Response:
+            deadline = attempt.deadline  # of the loop, or of a scope around
             _bound(request, stated, policy, deadline)
             with attempting(
                 request.method, request.url, resend_count=attempt.number - 1, route=options.route

@@ -38,6 +38,7 @@ from infra_http import (
     ResponseTooLarge,
     RetryRule,
     SSRFGuard,
+    SyncPolicyTransport,
     TooManyRedirects,
     TotalTimedOut,
     check,
@@ -661,6 +662,46 @@ def test_sync_times_and_errors_are_the_same(server_thread: Any, unused_tcp_port:
     with Client(sleep=waits.append) as client, pytest.raises(ConnectFailed) as caught:
         client.post(f"http://127.0.0.1:{unused_tcp_port}")
     assert 3 == caught.value.attempts
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["transport", "client"])
+def test_sync_steps_of_the_socket_are_bounded_by_what_is_left_of_all(alone: bool) -> None:
+    seen: list[dict[str, float]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx2.Response(200)
+
+    policy, inner = Policy(total_timeout=3, attempt_timeout=None), httpx2.MockTransport(answer)
+    if alone:
+        httpx2.Client(transport=SyncPolicyTransport(inner, policy), timeout=60).get("http://a/")
+    else:
+        Client(transport=inner, policy=policy, timeout=60).get("http://a/")
+    ((read, connect),) = [(found["read"], found["connect"]) for found in seen]
+    assert 0 < read <= 3
+    assert 0 < connect <= 3
+
+
+@pytest.mark.parametrize("client", [AsyncClient, Client], ids=["async", "sync"])
+@pytest.mark.parametrize(
+    ("how", "alone"),
+    [({}, True), ({"follow_redirects": True}, False), ({"auth": ("u", "p")}, False)],
+    ids=["plain", "redirects", "auth"],
+)
+def test_only_what_may_be_several_exchanges_needs_a_scope_for_its_time(
+    client: Any, how: dict[str, Any], alone: bool
+) -> None:
+    seen: list[bool] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.extensions["infra.call"].timed)
+        return httpx2.Response(200)
+
+    used = client(transport=httpx2.MockTransport(answer))
+    found = used.get("http://a/", **how)
+    if client is AsyncClient:
+        asyncio.run(found)
+    assert [alone] == seen
 
 
 @pytest.mark.threads
